@@ -1,0 +1,58 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write whole files and links so that a reader sees the old or the new content, never a part."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+
+def read_bytes(path: str) -> bytes | None:
+    """Return the content of `path`, or None when there is no such file."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def sync_directory(path: str) -> None:
+    """Make renames in the directory `path` durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_file(path: str, content: bytes, mode: int = 0o644, owner: int = -1, group: int = -1) -> None:
+    """Replace `path` by `content`: temporary file in the same directory, attributes, fsync, rename."""
+    directory = os.path.dirname(path) or "."
+    descriptor, temporary = tempfile.mkstemp(prefix=".statelite-", dir=directory)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            os.fchmod(stream.fileno(), mode)
+            if owner != -1 or group != -1:
+                os.fchown(stream.fileno(), owner, group)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        raise
+    sync_directory(directory)
+
+
+def write_link(path: str, target: str) -> None:
+    """Make `path` a symbolic link to `target` by one rename."""
+    directory = os.path.dirname(path) or "."
+    temporary = os.path.join(directory, f".statelite-link-{os.getpid()}")
+    if os.path.lexists(temporary):
+        os.unlink(temporary)
+    os.symlink(target, temporary)
+    os.rename(temporary, path)
+    sync_directory(directory)

@@ -1,0 +1,83 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one place that knows Ansible: read, plan, apply and report for every module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .errors import SiteError
+
+DIFF_LIMIT = 200
+"""Changes shown in a diff before only their count is given (style.md, A module)."""
+
+
+class Plan(Protocol):
+    """What a verb decided: pure until `apply` is called."""
+
+    def lines(self) -> list[str]:
+        """Return one readable line a change, in order; empty when there is nothing to do."""
+
+    def result(self) -> dict[str, Any]:
+        """Return the module's own return values, the same in check mode and after apply."""
+
+    def apply(self) -> None:
+        """Carry the changes out; called only when there are lines and not in check mode."""
+
+
+def diff_of(lines: list[str]) -> dict[str, str]:
+    """Return Ansible's prepared diff: the first DIFF_LIMIT lines and the count of the rest."""
+    shown = list(lines[:DIFF_LIMIT])
+    if len(lines) > DIFF_LIMIT:
+        shown.append(f"... and {len(lines) - DIFF_LIMIT} more changes")
+    return {"prepared": "".join(f"{line}\n" for line in shown)}
+
+
+def invocation_of(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options as they are echoed: bulk rows and file content only as counts."""
+    echoed: dict[str, Any] = {}
+    for name, value in params.items():
+        if name == "rows" and isinstance(value, list):
+            echoed[name] = f"{len(value)} rows"
+        elif name == "content" and isinstance(value, str):
+            echoed[name] = f"{len(value)} characters"
+        else:
+            echoed[name] = value
+    return {"module_args": echoed}
+
+
+def run(argument_spec: dict[str, Any], read_and_plan: Callable[..., Plan], **module_options: Any) -> None:
+    """Run one module: build the plan from its options, show it, carry it out, exit.
+
+    `read_and_plan` takes the option dictionary and a `warn` function and returns a Plan.
+    Every SiteError becomes one failed task that lists all faults.
+    """
+    module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True, **module_options)
+    report: dict[str, Any] = {"invocation": invocation_of(module.params)}
+    try:
+        plan = read_and_plan(dict(module.params), module.warn)
+        lines = plan.lines()
+        report["changed"] = bool(lines)
+        report["diff"] = diff_of(lines)
+        if lines and not module.check_mode:
+            plan.apply()
+        report.update(plan.result())
+    except SiteError as error:
+        report["faults"] = [{"where": fault.where, "what": fault.what, "mend": fault.mend} for fault in error.faults]
+        report.pop("changed", None)
+        module.fail_json(msg=str(error), **report)
+    module.exit_json(**report)
+
+
+def run_info(argument_spec: dict[str, Any], read: Callable[..., dict[str, Any]], **module_options: Any) -> None:
+    """Run one module that only reads; `read` takes the option dictionary and a `warn` function and returns the values."""
+    module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True, **module_options)
+    try:
+        values = read(dict(module.params), module.warn)
+    except SiteError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **values)
