@@ -1,0 +1,7 @@
+# Every target does its own set-up (Debian packages, build/venv, build/workspace) and can be repeated.
+# demo   converge a site in a box and boot two nodes from it; check  lint and unit tests; test  everything
+PYTHON ?= python3.11
+
+.PHONY: demo check test clean
+demo check test clean:
+	@$(PYTHON) tests/run $@

@@ -1,0 +1,171 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stages of each make target, in order; each is a function that raises StageError."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from places import BUILD, COPY, ROOT, WORKSPACE, venv
+from report import Log, Stage, StageError
+from setup import copy_for_ansible_test, set_up, tracked
+
+FLOOR = "3.9"
+"""The oldest Python that plugins/ run on."""
+
+
+def ruff(log: Log) -> None:
+    log.run([venv("ruff"), "check", "--no-cache", "."])
+    log.run([venv("ruff"), "format", "--no-cache", "--check", "."])
+
+
+def yamllint(log: Log) -> None:
+    log.run([venv("yamllint"), "--strict", "."])
+
+
+def shell_scripts() -> list[str]:
+    """Return every tracked file that a shell reads: by its name or by its first line."""
+    found = []
+    for name in tracked():
+        path = ROOT / name
+        if path.is_symlink() or not path.is_file():
+            continue
+        with path.open("rb") as file:
+            first = file.readline(80)
+        if name.endswith(".sh") or re.match(rb"#!.*\b(ba|da)?sh\b", first):
+            found.append(name)
+    return found
+
+
+def shellcheck(log: Log) -> int:
+    scripts = shell_scripts()
+    log.run(["shellcheck", *scripts])
+    return len(scripts)
+
+
+def ansible_lint(log: Log) -> None:
+    log.run([venv("ansible-lint"), "--offline", "--strict", "--profile", "production"])
+
+
+def mypy(log: Log) -> None:
+    packages = ("plugins.module_utils", "plugins.modules")
+    wanted = [word for package in packages for word in ("--package", f"ansible_collections.diskless.statelite.{package}")]
+    log.run([venv("mypy"), "--config-file", str(ROOT / "mypy.ini"), "--cache-dir", str(BUILD / "mypy"), *wanted], cwd=WORKSPACE)
+
+
+def changelog(log: Log) -> None:
+    log.run([venv("antsibull-changelog"), "lint"])
+
+
+def unit(log: Log) -> int:
+    arguments = ["-m", "pytest", "-p", "no:cacheprovider", "-q", "-n", "2", "--maxprocesses", "2", "tests/unit"]
+    return passed_by_pytest(log.run([venv("python"), *arguments], PYTHONPATH=str(WORKSPACE)))
+
+
+def passed_by_pytest(text: str) -> int:
+    """Return how many tests pytest says it passed, all runs together; skipped tests are no passed tests."""
+    passed = sum(int(count) for count in re.findall(r"(\d+) passed", text))
+    if passed == 0:
+        raise StageError("pytest ran no test")
+    if re.search(r"\d+ skipped", text):
+        raise StageError("tests were skipped; what they need is missing here")
+    return passed
+
+
+def python_of_floor() -> str | None:
+    """Return the folder of a working interpreter of the floor, or None where this machine has none."""
+    name = f"python{FLOOR}"
+    candidates = [shutil.which(name)]
+    if shutil.which("pyenv"):
+        asked = subprocess.run(["pyenv", "prefix", FLOOR], capture_output=True, text=True, check=False)
+        candidates.append(str(Path(asked.stdout.strip()) / "bin" / name) if asked.returncode == 0 else None)
+    for candidate in candidates:
+        if candidate and subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return str(Path(candidate).parent)
+    return None
+
+
+def ansible_test(log: Log, *arguments: str, **extra: str) -> str:
+    """Run ansible-test in its copy; what it only warns about because a tool is missing is a failure here."""
+    wrote = log.run([venv("ansible-test"), *arguments, "--color", "no"], cwd=COPY, **extra)
+    for warning in ("Skipping", "Required program", "Unable to"):
+        skipped = [line for line in wrote.splitlines() if line.startswith(f"WARNING: {warning}")]
+        if skipped:
+            raise StageError(skipped[0])
+    return wrote
+
+
+def sanity(log: Log) -> int:
+    count = copy_for_ansible_test(log)
+    wrote = ansible_test(log, "sanity", "--python", "3.11")
+    ran = len(re.findall(r"^Running sanity test ", wrote, re.MULTILINE))
+    if ran < 20:
+        raise StageError(f"only {ran} sanity tests ran on {count} files")
+    folder = python_of_floor()
+    if folder is None:
+        log.say(f"no Python {FLOOR} here: its grammar is held by a unit test and by ruff, its imports are not tried")
+        return ran
+    path = f"{Path(venv('python')).parent}:{folder}:{os.environ['PATH']}"
+    ansible_test(log, "sanity", "--python", FLOOR, "--test", "compile", "--test", "import", PATH=path)
+    return ran + 2
+
+
+def units(log: Log) -> int:
+    copy_for_ansible_test(log)
+    return passed_by_pytest(ansible_test(log, "units", "--python", "3.11", "--num-workers", "2"))
+
+
+def integration(log: Log) -> int:
+    copy_for_ansible_test(log)
+    targets = sorted(path.parent.parent.name for path in COPY.glob("tests/integration/targets/*/tasks/main.yml"))
+    wanted = [name for name in targets if not name.startswith("setup_")]
+    wrote = ansible_test(log, "integration", "--allow-root", "--allow-destructive", "--retry-on-error", *wanted)
+    ran = set(re.findall(r"^Running (\S+) integration role$", wrote, re.MULTILINE))
+    if not wanted or ran != set(wanted):
+        raise StageError(f"did not run: {', '.join(sorted(set(wanted) - ran)) or 'any target'}")
+    return len(ran)
+
+
+def molecule(log: Log) -> int:
+    scenarios = sorted(path.parent.name for path in ROOT.glob("extensions/molecule/*/molecule.yml"))
+    for name in scenarios:
+        log.run([venv("molecule"), "test", "--scenario-name", name], cwd=ROOT / "extensions")
+    if not scenarios:
+        raise StageError("no scenario")
+    return len(scenarios)
+
+
+def lab(log: Log) -> int:
+    wrote = log.run([venv("python"), "tests/lab", "test"], seen=True)
+    return max(1, len(re.findall(r"^(?:ok|pass)\b", wrote, re.MULTILINE | re.IGNORECASE)))
+
+
+def demo(log: Log) -> None:
+    log.run([venv("python"), "tests/lab", "demo"], seen=True)
+
+
+SETUP = Stage("setup", set_up, 1200, always=True)
+LINT = (
+    Stage("ruff", ruff, 60),
+    Stage("yamllint", yamllint, 60),
+    Stage("shellcheck", shellcheck, 60),
+    Stage("ansible-lint", ansible_lint, 300),
+    Stage("mypy", mypy, 300),
+    Stage("changelog", changelog, 60),
+)
+UNIT = Stage("unit", unit, 600)
+CHECK = (SETUP, *LINT, UNIT)
+TEST = (
+    *CHECK,
+    Stage("sanity", sanity, 600),
+    Stage("units", units, 600),
+    Stage("integration", integration, 900),
+    Stage("molecule", molecule, 900),
+    Stage("lab", lab, 2400),
+)
+DEMO = (SETUP, Stage("demo", demo, 3000))
