@@ -1,0 +1,179 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules for single cells: names, addresses, paths and lists, each returning what is wrong and the mend."""
+
+from __future__ import annotations
+
+import re
+import socket
+
+from .columns import CURLY_QUOTES, Problem, control_character
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
+HARDWARE_ADDRESS = re.compile(r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?:(?:[:-][0-9A-Fa-f]{2}){2}|(?:[:-][0-9A-Fa-f]{2}){14})?")
+NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+MODE = re.compile(r"[0-7]{3,4}")
+
+
+def computed(text: str) -> bool:
+    """Tell whether a node attribute is a pattern that gives another value per node (|pattern|value| or /pattern/value/)."""
+    return len(text) > 1 and (text[0] == text[-1] == "|" or re.fullmatch(r"/[^/]*/[^/]*/", text) is not None)
+
+
+def quoted_by_hand(text: str) -> Problem | None:
+    """Refuse a cell that begins or ends with a curly quote, as text copied from a document has them."""
+    if text and (text[0] in CURLY_QUOTES or text[-1] in CURLY_QUOTES):
+        return f"{text!r} has curly quotes", 'Write the value without quotes, or with plain " in CSV'
+    return None
+
+
+def name(text: str) -> Problem | None:
+    """A name of a node, group, image or network: it becomes a file name and a kernel word."""
+    if NAME.fullmatch(text):
+        return None
+    if text.startswith("#"):
+        return f"{text!r} is no name", "A table has no comment lines: remove the line, or use the comments column"
+    return f"{text!r} is no name", "Use letters, digits and . _ + - and begin with a letter or digit"
+
+
+def names(text: str) -> Problem | None:
+    """A comma list of names."""
+    for part in text.split(","):
+        problem = name(part)
+        if problem is not None:
+            return problem
+    return None
+
+
+def number(text: str) -> Problem | None:
+    """A priority: digits with an optional fraction."""
+    return None if NUMBER.fullmatch(text) else (f"{text!r} is no number", "Use digits with an optional fraction, such as 1 or 4.7")
+
+
+def mode(text: str) -> Problem | None:
+    """An octal file mode."""
+    return None if MODE.fullmatch(text) else (f"{text!r} is no file mode", "Use three or four octal digits, such as 755")
+
+
+def is_address(text: str) -> bool:
+    """Tell whether `text` is one IPv4 or IPv6 address."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, text)
+        except (OSError, ValueError):
+            continue
+        return True
+    return False
+
+
+def address(text: str) -> Problem | None:
+    """A node's address, or a pattern that gives one."""
+    if computed(text) or is_address(text):
+        return None
+    return f"{text!r} is no IP address", "Write one IPv4 or IPv6 address"
+
+
+def hardware_address(text: str) -> Problem | None:
+    """One or more hardware addresses: MAC[!hostname][|MAC!hostname...]."""
+    if computed(text):
+        return None
+    for part in text.split("|"):
+        found, mark, host = part.partition("!")
+        if not HARDWARE_ADDRESS.fullmatch(found):
+            return f"{found!r} is no hardware address", "Write six pairs of hex digits, such as 52:54:00:77:00:11"
+        if mark and host != "*NOIP*" and not NAME.fullmatch(host):
+            return f"{host!r} after ! is no host name", "Write MAC!hostname, or MAC!*NOIP* for a card without an address"
+    return None
+
+
+def network(text: str) -> Problem | None:
+    """The address of a network."""
+    return None if is_address(text) else (f"{text!r} is no network address", "Write the network's first address, such as 10.77.0.0")
+
+
+def netmask(text: str) -> Problem | None:
+    """A dotted mask with contiguous bits, or /LENGTH."""
+    if text.startswith("/") and text[1:].isdigit() and len(text) < 5 and int(text[1:]) <= 128:
+        return None
+    try:
+        bits = int.from_bytes(socket.inet_pton(socket.AF_INET, text), "big")
+    except (OSError, ValueError):
+        bits = 0
+    inverted = bits ^ 0xFFFFFFFF
+    if bits and not inverted & (inverted + 1):
+        return None
+    return f"{text!r} is no network mask", "Write a mask such as 255.255.255.0, or a length such as /24"
+
+
+def address_ranges(text: str) -> Problem | None:
+    """Ranges FIRST-LAST of addresses, separated by commas."""
+    for part in text.split(","):
+        ends = part.split("-")
+        if len(ends) != 2 or not all(is_address(end) for end in ends):
+            return f"{part!r} is no range of addresses", "Write FIRST-LAST, such as 10.77.0.100-10.77.0.200"
+    return None
+
+
+def absolute_path(text: str) -> Problem | None:
+    """A path from the root without .. and control characters."""
+    problem = quoted_by_hand(text)
+    if problem is not None:
+        return problem
+    if control_character(text) is not None:
+        return f"it holds the control character {control_character(text)}", "Remove it: a path is one line of printable text"
+    if not text.startswith("/"):
+        return f"{text!r} is no absolute path", "Begin it with /"
+    if ".." in text.split("/"):
+        return f"{text!r} holds ..", "Write the path that is meant without .. parts"
+    return None
+
+
+def location(text: str) -> Problem | None:
+    """[SERVER:]DIRECTORY where either may hold variables such as $node or $noderes.nfsserver."""
+    problem = quoted_by_hand(text)
+    if problem is not None:
+        return problem
+    if control_character(text) is not None:
+        return f"it holds the control character {control_character(text)}", "Remove it: a directory is one line of text"
+    if "#CMD=" in text:
+        return (
+            "it asks for a command to be run (#CMD=)",
+            "Commands from tables are never run: write a path, or a variable such as $nodepos.room",
+        )
+    server, directory = split_location(text)
+    if ".." in directory.split("/"):
+        return f"{text!r} holds ..", "Write the directory that is meant without .. parts"
+    if not directory.startswith(("/", "$")):
+        return f"{text!r} is no [server:]/directory", "Write SERVER:/DIRECTORY, or /DIRECTORY on the node's own NFS server"
+    if re.search(r"[\s/]", server):
+        return f"{server!r} is no server", "Write a host name, an address or a variable before the colon"
+    return None
+
+
+def split_location(text: str) -> tuple[str, str]:
+    """Split [SERVER:]DIRECTORY; the server is '' when there is none. An IPv6 server stands in brackets."""
+    if text.startswith("["):
+        server, found, directory = text.partition("]:")
+        return (server[1:], directory) if found else ("", text)
+    if text.startswith("/"):
+        return "", text
+    server, found, directory = text.partition(":")
+    return (server, directory) if found else ("", text)
+
+
+def mount_options(text: str) -> Problem | None:
+    """A comma list of mount options without blanks and empty items."""
+    if re.search(r"\s", text) or "" in text.split(","):
+        return f"{text!r} is no list of mount options", "Separate options by single commas, without blanks"
+    return None
+
+
+def root_options(text: str) -> Problem | None:
+    """Mount options of the root: a list without blanks or empty items, and never one that makes it writable (behaviour.md e.4)."""
+    if re.search(r"\s", text) or "" in text.split(","):
+        return f"{text!r} is no list of mount options", "Separate options by single commas, without blanks and empty items"
+    for word in text.split(","):
+        if word.lower().split("=")[0] in ("rw", "defaults"):
+            return f"{word!r} would make the root writable", "Remove it: a statelite root is always mounted read-only"
+    return None
