@@ -1,0 +1,149 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The management node in a box: a Debian tree booted by systemd-nspawn on the lab's bridge, reached by ssh only.
+
+Its system is a fresh writable layer over a cached tree at every run. /install and /tftpboot are plain ext4, as the NFS
+server wants real file handles; /srv/state is a file system of its own, as nodes' state should be on a real site.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from . import network
+from .places import cached
+from .preflight import RELEASE
+from .processes import LabError, Server, output_of, run, tail
+
+NAME = "mn1"
+FORM = "2"
+"""Raised when the tree's own settings below change, so that a cached one is not taken."""
+PACKAGES = ("ca-certificates", "dbus", "iproute2", "openssh-server", "procps", "python3", "python3-apt", "systemd", "systemd-sysv")
+SOURCES = f"deb [trusted=yes] http://{network.HOST}:8080/debian {RELEASE} main"
+STATE_SIZE = "2G"
+BUILD_LIMIT = 600
+START_LIMIT = 120
+STOP_LIMIT = 60
+POWER_OFF = signal.SIGRTMIN + 4
+"""What systemd's own manual has for "power off" sent to PID 1."""
+NETWORK_FILE = f"[Match]\nName=host0\n\n[Network]\nAddress={network.MANAGEMENT}/{network.PREFIX}\nLinkLocalAddressing=no\n"
+HOSTS_FILE = f"127.0.0.1 localhost\n{network.MANAGEMENT} {NAME}\n"
+
+
+def make_tree(mirror: Path, log: Path) -> Path:
+    """Return the cached tree of a freshly installed machine; make it first when the mirror or its settings have changed."""
+    with cached("box", [FORM, mirror.name, SOURCES, NETWORK_FILE, HOSTS_FILE, *PACKAGES]) as (tree, making):
+        if making is not None:
+            include = f"--include={','.join(PACKAGES)}"
+            run(["mmdebstrap", "--variant=minbase", include, RELEASE, str(making), SOURCES], log=log, limit=BUILD_LIMIT)
+            furnish(making)
+    return tree
+
+
+def furnish(tree: Path) -> None:
+    """Give the tree what an installer would: an address, a name, no builder's resolver, a machine-id to come."""
+    etc = tree / "etc"
+    (etc / "systemd/network/10-host0.network").write_text(NETWORK_FILE, encoding="utf-8")
+    wants = etc / "systemd/system/multi-user.target.wants"
+    (wants / "systemd-networkd.service").symlink_to("/lib/systemd/system/systemd-networkd.service")
+    (etc / "hosts").write_text(HOSTS_FILE, encoding="utf-8")
+    (etc / "hostname").write_text(f"{NAME}\n", encoding="utf-8")
+    (etc / "machine-id").write_text("", encoding="utf-8")
+    (etc / "resolv.conf").unlink(missing_ok=True)
+    (etc / "resolv.conf").touch()
+    for directory in ("install", "tftpboot", "srv/state"):
+        (tree / directory).mkdir(parents=True, exist_ok=True)
+
+
+class Box:
+    """The running management node of one run; `directory` holds everything it writes, `logs` what is kept afterwards."""
+
+    def __init__(self, tree: Path, directory: Path, logs: Path) -> None:
+        self.directory = directory
+        self.log = logs / "box-console.log"
+        self.commands = logs / "box.log"
+        self.logs = logs
+        self.key = directory / "ssh_key"
+        self.known_hosts = directory / "known_hosts"
+        self.root = directory / "root"
+        self.upper = directory / "upper"
+        for path in (self.root, self.upper, directory / "work", directory / "install", directory / "tftpboot", directory / "state"):
+            path.mkdir(parents=True)
+        self._mount(tree)
+        self._let_in()
+        self.server = self._boot()
+
+    def _mount(self, tree: Path) -> None:
+        layers = f"lowerdir={tree},upperdir={self.upper},workdir={self.directory / 'work'}"
+        run(["mount", "-t", "overlay", "-o", layers, "box", str(self.root)], log=self.commands, limit=30)
+        disk = self.directory / "state.ext4"
+        with disk.open("wb") as stream:
+            os.truncate(stream.fileno(), 2 << 30)
+        run(["mkfs.ext4", "-q", str(disk)], log=self.commands, limit=60)
+        run(["mount", "-o", "loop", str(disk), str(self.directory / "state")], log=self.commands, limit=30)
+
+    def _let_in(self) -> None:
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(self.key)], log=self.commands, limit=30)
+        ssh = self.root / "root/.ssh"
+        ssh.mkdir(mode=0o700, exist_ok=True)
+        shutil.copyfile(f"{self.key}.pub", ssh / "authorized_keys")
+        host_key = (self.root / "etc/ssh/ssh_host_ed25519_key.pub").read_text(encoding="utf-8")
+        self.known_hosts.write_text(f"{network.MANAGEMENT} {host_key}", encoding="utf-8")
+
+    def _boot(self) -> Server:
+        shared = ("install", "tftpboot", "state:/srv/state")
+        binds = []
+        for name in shared:
+            source, _colon, target = name.partition(":")
+            binds.append(f"--bind={self.directory / source}:{target or '/' + source}")
+        command = [
+            "systemd-nspawn", f"--directory={self.root}", "--boot", "--quiet", "--register=no", "--keep-unit", f"--machine={NAME}",
+            f"--hostname={NAME}", f"--network-bridge={network.BRIDGE}", "--resolv-conf=off", "--timezone=off", "--link-journal=no",
+            "--system-call-filter=open_by_handle_at", "--console=pipe", *binds,
+        ]  # fmt: skip
+        return Server("the management node", command, self.log)
+
+    def ssh_options(self) -> list[str]:
+        """Return the options with which ssh and scp reach the box as root."""
+        settings = ("BatchMode=yes", "ConnectTimeout=5", "ServerAliveInterval=15", f"UserKnownHostsFile={self.known_hosts}")
+        return ["-i", str(self.key), *(f"-o{setting}" for setting in settings)]
+
+    def command(self, text: str, limit: float = 60) -> str:
+        """Run a shell command on the box as root and return its output; raise LabError when it fails."""
+        return output_of(["ssh", *self.ssh_options(), f"root@{network.MANAGEMENT}", text], log=self.commands, limit=limit)
+
+    def wait_until_up(self) -> None:
+        """Wait until the box lets root in by ssh."""
+        deadline = time.monotonic() + START_LIMIT
+        while True:
+            self.server.require_running()
+            try:
+                self.command("true", limit=15)
+                return
+            except LabError:
+                if time.monotonic() > deadline:
+                    raise LabError(f"no ssh login on the management node in {START_LIMIT} s; its console is {self.log}:\n{tail(self.log)}") from None
+            time.sleep(0.5)
+
+    def stop(self) -> None:
+        """Power the box off and keep its journal with the run's logs."""
+        leader = self._leader()
+        if leader:
+            os.kill(leader, POWER_OFF)
+            self.server.wait(STOP_LIMIT)
+        self.server.stop(signal.SIGKILL)
+        journal = self.upper / "var/log/journal"
+        if journal.exists():
+            text = output_of(["journalctl", f"--directory={journal}", "--no-pager", "--output=short-iso"], log=self.logs / "teardown.log", limit=60)
+            (self.logs / "box-journal.log").write_text(text, encoding="utf-8")
+
+    def _leader(self) -> int | None:
+        """Return the process id of the box's PID 1: the child of systemd-nspawn."""
+        children = Path(f"/proc/{self.server.process.pid}/task/{self.server.process.pid}/children")
+        found = children.read_text(encoding="utf-8").split() if children.exists() else []
+        return int(found[0]) if found and self.server.running else None

@@ -1,0 +1,83 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab's Debian mirror: every package that a management node and an image need, downloaded once.
+
+The packages come from this machine's own apt sources, security updates included, all in one resolution, so their
+versions agree. The mirror is a directory below build/cache named by the package lists it was made from.
+"""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from .places import LAB, REPOSITORY, cached
+from .preflight import RELEASE, package_names
+from .processes import LabError, Server, output_of, run
+
+FORM = "2"
+"""Raised when the mirror's own form changes, so that old ones are not taken."""
+PORT = 8080
+LIMIT = 1200
+CLASSES = ("?essential", "?priority(required)")
+SETTINGS = ("Acquire::Languages=none", "APT::Sandbox::User=root", "APT::Install-Recommends=false", "APT::Get::AllowUnauthenticated=false")
+
+
+def wanted_packages() -> list[str]:
+    """Return the packages that the mirror is asked for: its own list and the collection's package lists for Debian."""
+    lists = [LAB / "mirror_packages.txt", *sorted((REPOSITORY / "roles").rglob("debian*.pkglist"))]
+    names = {name for path in lists for name in package_names(path)}
+    return sorted(name for name in names if not name.startswith(("#", "@", "-")))
+
+
+def make_mirror(log: Path) -> Path:
+    """Return the mirror's directory, which holds `debian/`; make it first when the package lists have changed."""
+    wanted = wanted_packages()
+    with cached("mirror", [FORM, RELEASE, *CLASSES, *wanted]) as (mirror, making):
+        if making is not None:
+            download(wanted, making, log)
+            index(making / "debian", log)
+    return mirror
+
+
+def download(wanted: list[str], making: Path, log: Path) -> None:
+    """Download `wanted` and all that they depend on into the pool, as for a machine with nothing installed."""
+    pool = making / "debian" / "pool"
+    (pool / "partial").mkdir(parents=True)
+    status = making / "status"
+    status.touch()
+    own = [f"Dir::State::status={status}", f"Dir::Cache::archives={pool}", *SETTINGS]
+    apt = ["apt-get", *(f"-o{setting}" for setting in own)]
+    fetch = [*apt, "install", "--yes", "--download-only", *CLASSES, *wanted]
+    try:
+        run(fetch, log=log, limit=LIMIT)
+    except LabError:  # no package lists yet, or older ones than the servers' packages
+        run(["apt-get", "update"], log=log, limit=LIMIT)
+        run(fetch, log=log, limit=LIMIT)
+    shutil.rmtree(pool / "partial")
+    (pool / "lock").unlink(missing_ok=True)
+    status.unlink()
+
+
+def index(debian: Path, log: Path) -> None:
+    """Write the `dists` tree of a repository over its pool: Packages.gz, and Release with names and checksums."""
+    suite = debian / "dists" / RELEASE
+    binary = suite / "main" / "binary-amd64"
+    binary.mkdir(parents=True)
+    listing = subprocess.run(["apt-ftparchive", "packages", "pool"], cwd=debian, capture_output=True, check=True).stdout
+    (binary / "Packages").write_bytes(listing)  # apt takes the compressed one, but only when Release names both
+    (binary / "Packages.gz").write_bytes(gzip.compress(listing, mtime=0))
+    names = {"Origin": "statelite-lab", "Suite": RELEASE, "Codename": RELEASE, "Components": "main", "Architectures": "amd64"}
+    options = [f"-oAPT::FTPArchive::Release::{name}={value}" for name, value in names.items()]
+    release = output_of(["apt-ftparchive", *options, "release", str(suite)], log=log, limit=LIMIT)
+    (suite / "Release").write_text(release, encoding="utf-8")
+
+
+def serve(mirror: Path, address: str, log: Path) -> Server:
+    """Serve the mirror by HTTP at `address`."""
+    command = [sys.executable, "-m", "http.server", "--protocol", "HTTP/1.1", "--bind", address, "--directory", str(mirror), str(PORT)]
+    return Server("the mirror's HTTP server", command, log)

@@ -1,0 +1,93 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A node: a diskless PC in QEMU that starts from its network card, its serial console in a log."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from . import network
+from .processes import LabError, Server, tail
+from .progress import CONTROL
+
+MEMORY = "1536"
+PROCESSOR = "Nehalem"
+POLL = 1.0
+
+
+class Node:
+    """One PC with a tap on the lab's bridge; it can be started again after it ended. Use it as the owner of its process."""
+
+    def __init__(self, name: str, mac: str, address: str, logs: Path) -> None:
+        self.name = name
+        self.mac = mac
+        self.address = address
+        self.logs = logs
+        self.boots = 0
+        self.server: Server | None = None
+        self.tap = f"tap-{name}"
+        network.add_tap(self.tap, logs / "network.log")
+
+    @property
+    def console(self) -> Path:
+        """The log of the serial console since the last start."""
+        return self.logs / f"{self.name}-boot{self.boots}.log"
+
+    def start(self) -> None:
+        """Switch the node on."""
+        self.boots += 1
+        command = [
+            "qemu-system-x86_64", "-accel", "tcg", "-machine", "pc", "-cpu", PROCESSOR, "-smp", "1", "-m", MEMORY, "-name", self.name,
+            "-nodefaults", "-display", "none", "-boot", "n", "-serial", f"file:{self.console}",
+            "-netdev", f"tap,id=lan,ifname={self.tap},script=no,downscript=no", "-device", f"virtio-net-pci,netdev=lan,mac={self.mac}",
+            "-device", "virtio-rng-pci",
+        ]  # fmt: skip
+        self.server = Server(f"node {self.name}", command, self.logs / f"{self.name}-qemu.log")
+
+    def said(self) -> str:
+        """Return what the console showed since the last start, without a terminal's control characters."""
+        try:
+            text = self.console.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+        return CONTROL.sub("", text)
+
+    def wait_for(self, pattern: str, limit: float) -> re.Match[str]:
+        """Wait until the console shows `pattern`; raise LabError when the node ends first or `limit` seconds pass."""
+
+        def seen() -> re.Match[str] | None:
+            return re.search(pattern, self.said())
+
+        return self.wait_until(seen, f"showed no {pattern!r}", limit)
+
+    def wait_until(self, seen: Callable[[], re.Match[str] | None], failure: str, limit: float) -> re.Match[str]:
+        """Poll `seen` until it gives something and return that; `failure` says what the node did not do."""
+        deadline = time.monotonic() + limit
+        while True:
+            found = seen()
+            if found:
+                return found
+            self.require_running()
+            if time.monotonic() > deadline:
+                raise LabError(f"node {self.name} {failure} in {limit:g} s; its console is {self.console}:\n{tail(self.console)}")
+            time.sleep(POLL)
+
+    def require_running(self) -> None:
+        """Raise LabError when the node is off."""
+        if self.server is None:
+            raise LabError(f"node {self.name} was not started")
+        self.server.require_running()
+
+    def wait_off(self, limit: float) -> None:
+        """Wait until the node has powered itself off."""
+        if self.server is not None and not self.server.wait(limit):
+            raise LabError(f"node {self.name} did not power off in {limit:g} s; its console is {self.console}:\n{tail(self.console)}")
+
+    def stop(self) -> None:
+        """Pull the plug."""
+        if self.server is not None:
+            self.server.stop()
