@@ -1,0 +1,202 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which image a node boots, what an osimage is, and which rows of litefile and litetree apply to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import Fault, SiteError, raise_faults
+from .site import Row, split_list
+from .values import attribute
+
+if TYPE_CHECKING:
+    from .site import Site
+
+LEGACY_METHODS = ("install", "netboot", "statelite")
+ALL = "ALL"
+
+
+@dataclass(frozen=True)
+class Image:
+    """One osimage joined with its linuximage row; `row` holds the columns of both."""
+
+    name: str
+    row: Row
+    installdir: str
+
+    def column(self, name: str) -> str:
+        """Return a column of osimage or linuximage, empty when unset."""
+        return self.row.get(name) or ""
+
+    @property
+    def osvers(self) -> str:
+        """The operating system with its version, as `debian12`."""
+        return self.column("osvers")
+
+    @property
+    def osarch(self) -> str:
+        """The architecture, as `x86_64`."""
+        return self.column("osarch")
+
+    @property
+    def profile(self) -> str:
+        """The profile, as `compute`."""
+        return self.column("profile")
+
+    @property
+    def provmethod(self) -> str:
+        """How nodes get the image, as `statelite`."""
+        return self.column("provmethod")
+
+    @property
+    def rootimgdir(self) -> str:
+        """The image directory: as set, else `<installdir>/netboot/<osvers>/<osarch>/<profile>`."""
+        written = self.column("rootimgdir").rstrip("/")
+        return written or f"{self.installdir}/netboot/{self.osvers}/{self.osarch}/{self.profile}"
+
+    @property
+    def permission(self) -> str:
+        """The mode of `/.statelite` on the node."""
+        return self.column("permission") or "755"
+
+    @property
+    def groups(self) -> list[str]:
+        """The image groups in written order."""
+        return split_list(self.column("groups"))
+
+    @property
+    def liteattach(self) -> str:
+        """The image's own meaning of bare options words, empty when the site's setting holds."""
+        return self.column("liteattach")
+
+    @property
+    def state_line(self) -> str:
+        """`<osvers>-<osarch>-<profile>`, as boot files name an image."""
+        return f"{self.osvers}-{self.osarch}-{self.profile}"
+
+
+def _joined(site: Site, row: Row) -> Image:
+    name = row["imagename"]
+    linux = site.row("linuximage", imagename=name) or {}
+    merged = {**{key: value for key, value in linux.items() if value}, **{key: value for key, value in row.items() if value}}
+    return Image(name, merged, site.setting("installdir").rstrip("/"))
+
+
+def images(site: Site) -> list[Image]:
+    """Return every osimage in table order."""
+    return [_joined(site, row) for row in site.rows("osimage")]
+
+
+def _legacy_names(image: Image) -> tuple[str, ...]:
+    """Return the names the statelite document gives an image (2.10: with `statelite`, 2.11: without)."""
+    return (f"{image.osvers}-{image.osarch}-statelite-{image.profile}", image.state_line)
+
+
+def find_image(site: Site, name: str) -> Image | None:
+    """Return the osimage called `name`, else the one statelite osimage whose legacy name it is, else None."""
+    row = site.row("osimage", imagename=name)
+    if row:
+        return _joined(site, row)
+    found = [image for image in images(site) if image.provmethod == "statelite" and name in _legacy_names(image)]
+    return found[0] if len(found) == 1 else None
+
+
+def osimage(site: Site, name: str) -> Image:
+    """Return the osimage called `name` (also by its legacy name); raises SiteError when there is none."""
+    found = find_image(site, name)
+    if found is None:
+        raise SiteError.of(f"table osimage, imagename {name}", "there is no such image", f"Define the osimage {name}, or name another one")
+    return found
+
+
+def image_of(site: Site, node: str) -> str:
+    """Return the name of the image that `node` boots: nodetype.provmethod, or the legacy name made of os, arch, profile.
+
+    Raises SiteError when neither is set for the node (behaviour.md c.1; decisions.md, Tables).
+    """
+    method = attribute(site, node, "nodetype", "provmethod")
+    if method and method.text not in LEGACY_METHODS:
+        found = find_image(site, method.text)
+        return found.name if found else method.text
+    parts = {column: attribute(site, node, "nodetype", column) for column in ("os", "arch", "profile")}
+    missing = [column for column, value in parts.items() if value is None]
+    if missing:
+        raise SiteError.of(
+            f"table nodetype, node {node}",
+            f"the node has no image: provmethod names none and {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
+            "Set provmethod to the name of an osimage, or os, arch and profile",
+        )
+    texts = {column: value.text for column, value in parts.items() if value}
+    name = f"{texts['os']}-{texts['arch']}-statelite-{texts['profile']}"
+    found = find_image(site, name)
+    return found.name if found else name
+
+
+def rank(row: Row, image: Image) -> int | None:
+    """Return how near `row.image` is to the image: 0 its name, then its groups in order, last ALL and blank; None for no match."""
+    wanted = (row.get("image") or "").strip()
+    if wanted == image.name:
+        return 0
+    if wanted in image.groups:
+        return 1 + image.groups.index(wanted)
+    if wanted in ("", ALL):
+        return 1 + len(image.groups)
+    return None
+
+
+def _file_key(row: Row) -> str:
+    """Return the path of a litefile row as one entry counts it: `/x` and `/x/` are the same."""
+    return "/" + "/".join(part for part in (row.get("file") or "").split("/") if part)
+
+
+def _options(row: Row) -> frozenset[str]:
+    written = (row.get("options") or "").strip()
+    return frozenset(["tmpfs", "rw"]) if written in ("", ALL) else frozenset(written.split(","))
+
+
+def _content(table: str, row: Row) -> object:
+    """Return what two rows for the same thing must agree in."""
+    if table == "litefile":
+        return _options(row), (row.get("required") or "")
+    return row.get("directory") or "", row.get("mntopts") or "", row.get("required") or ""
+
+
+def _row_name(table: str, row: Row) -> str:
+    thing = row.get("file") if table == "litefile" else f"priority {row.get('priority')}"
+    return f"table {table}, image {row.get('image') or ALL}, {thing}"
+
+
+def rows_for_image(site: Site, table: str, image: Image) -> list[Row]:
+    """Return the rows of `litefile` or `litetree` that hold for `image`: image beats group beats ALL (decisions.md, Tables).
+
+    One row a path (litefile) or a priority (litetree). Raises SiteError that names every pair of rows of one rank
+    that say different things about the same one.
+    """
+    best: dict[str, tuple[int, Row]] = {}
+    faults: list[Fault] = []
+    for row in site.rows(table):
+        near = rank(row, image)
+        if near is None:
+            continue
+        key = _file_key(row) if table == "litefile" else (row.get("priority") or "").strip()
+        if key not in best or near < best[key][0]:
+            best[key] = (near, row)
+        elif near == best[key][0]:
+            other = best[key][1]
+            if _content(table, row) != _content(table, other):
+                faults.append(_clash(table, row, other))
+            elif table == "litefile" and (row.get("file") or "").endswith("/"):
+                best[key] = (near, row)
+    raise_faults(faults)
+    return [row for _near, row in best.values()]
+
+
+def _clash(table: str, row: Row, other: Row) -> Fault:
+    return Fault(
+        f"{_row_name(table, other)} and {_row_name(table, row)}",
+        "two rows of the same rank say different things",
+        "Keep one of them, or give one the name of an image",
+    )

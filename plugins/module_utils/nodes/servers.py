@@ -1,0 +1,114 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who serves a node what, as addresses: an initramfs has no hosts file (decisions.md, Tables; behaviour.md e.4, i)."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from ..errors import SiteError
+from .values import attribute
+
+if TYPE_CHECKING:
+    from .site import Site
+
+XCATMASTER = "<xcatmaster>"
+
+
+def is_address(text: str) -> bool:
+    """Return whether `text` is an IPv4 or IPv6 literal (without brackets)."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def resolve(site: Site, name: str, where: str) -> str:
+    """Return the address of a server named in a table: a literal, a node, or a name or alias of the hosts table.
+
+    Raises SiteError naming `where` when the hosts table does not know the name.
+    """
+    bare = name[1:-1] if name.startswith("[") and name.endswith("]") else name
+    if is_address(bare):
+        return bare
+    found = site.address(bare)
+    if found is None:
+        for row in site.rows("hosts"):
+            if bare in (row.get("hostnames") or "").replace(",", " ").split():
+                found = site.address(row["node"])
+                break
+    if found is None or not is_address(found):
+        raise SiteError.of(
+            where,
+            f"the server '{bare}' has no address in the hosts table",
+            f"Write its address, or add a row for {bare} with its ip to the table hosts",
+        )
+    return found
+
+
+def network_of(site: Site, address: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """Return the declared network that holds `address`, the smallest when several do."""
+    own = ipaddress.ip_address(address)
+    found = []
+    for row in site.rows("networks"):
+        try:
+            network = ipaddress.ip_network(f"{row.get('net')}/{(row.get('mask') or '').lstrip('/')}", strict=False)
+        except ValueError:
+            continue
+        if own in network:
+            found.append(network)
+    return max(found, key=lambda network: network.prefixlen, default=None)
+
+
+def _this_server(site: Site, node: str) -> str | None:
+    """Return the address of the server that looks, in the node's network when it has one there."""
+    own = site.address(node)
+    network = network_of(site, own) if own and is_address(own) else None
+    for address in site.here:
+        if network is None or ipaddress.ip_address(address) in network:
+            return address
+    return site.here[0] if site.here else None
+
+
+def xcatmaster(site: Site, node: str) -> str:
+    """Return the address of the node's management or service node: noderes.xcatmaster, site.master, this server."""
+    value = attribute(site, node, "noderes", "xcatmaster")
+    if value:
+        return resolve(site, value.text, f"table noderes, {value.source}, column xcatmaster")
+    master = site.setting("master")
+    if master:
+        return resolve(site, master, "table site, key master")
+    here = _this_server(site, node)
+    if here is None:
+        raise SiteError.of(
+            f"table noderes, node {node}, column xcatmaster",
+            "nothing says which server the node belongs to",
+            "Set the key master in the site table to the management node's address",
+        )
+    return here
+
+
+def _server(site: Site, node: str, *columns: str) -> str:
+    for column in columns:
+        value = attribute(site, node, "noderes", column)
+        if value and value.text != XCATMASTER:
+            return resolve(site, value.text, f"table noderes, {value.source}, column {column}")
+    return xcatmaster(site, node)
+
+
+def nfsserver(site: Site, node: str) -> str:
+    """Return the address of the node's NFS server: noderes.nfsserver, else the node's xcatmaster."""
+    return _server(site, node, "nfsserver")
+
+
+def tftpserver(site: Site, node: str) -> str:
+    """Return the address of the node's TFTP server: noderes.tftpserver, else the node's xcatmaster."""
+    return _server(site, node, "tftpserver")
+
+
+def image_server(site: Site, node: str) -> str:
+    """Return the address that the root image comes from: nfsserver, else tftpserver, else xcatmaster (behaviour.md e.4)."""
+    return _server(site, node, "nfsserver", "tftpserver")
