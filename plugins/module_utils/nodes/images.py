@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import Fault, SiteError, raise_faults
-from .site import Row, split_list
+from ..tables.columns import EVERY_IMAGE, Row
+from ..tables.lite import SPELLINGS, normal_path
+from .site import split_list
 from .values import attribute
 
 if TYPE_CHECKING:
     from .site import Site
 
 LEGACY_METHODS = ("install", "netboot", "statelite")
-ALL = "ALL"
 
 
 @dataclass(frozen=True)
@@ -142,19 +143,15 @@ def rank(row: Row, image: Image) -> int | None:
         return 0
     if wanted in image.groups:
         return 1 + image.groups.index(wanted)
-    if wanted in ("", ALL):
+    if wanted in ("", EVERY_IMAGE):
         return 1 + len(image.groups)
     return None
 
 
-def _file_key(row: Row) -> str:
-    """Return the path of a litefile row as one entry counts it: `/x` and `/x/` are the same."""
-    return "/" + "/".join(part for part in (row.get("file") or "").split("/") if part)
-
-
-def _options(row: Row) -> frozenset[str]:
-    written = (row.get("options") or "").strip()
-    return frozenset(["tmpfs", "rw"]) if written in ("", ALL) else frozenset(written.split(","))
+def _options(row: Row) -> object:
+    """Return what the options of a row mean; two spellings of one meaning agree."""
+    words = frozenset(word for word in (row.get("options") or "").split(",") if word)
+    return SPELLINGS.get(words, words)
 
 
 def _content(table: str, row: Row) -> object:
@@ -166,7 +163,7 @@ def _content(table: str, row: Row) -> object:
 
 def _row_name(table: str, row: Row) -> str:
     thing = row.get("file") if table == "litefile" else f"priority {row.get('priority')}"
-    return f"table {table}, image {row.get('image') or ALL}, {thing}"
+    return f"table {table}, image {row.get('image') or EVERY_IMAGE}, {thing}"
 
 
 def rows_for_image(site: Site, table: str, image: Image) -> list[Row]:
@@ -181,7 +178,7 @@ def rows_for_image(site: Site, table: str, image: Image) -> list[Row]:
         near = rank(row, image)
         if near is None:
             continue
-        key = _file_key(row) if table == "litefile" else (row.get("priority") or "").strip()
+        key = normal_path(row.get("file") or "")[0] if table == "litefile" else (row.get("priority") or "").strip()
         if key not in best or near < best[key][0]:
             best[key] = (near, row)
         elif near == best[key][0]:

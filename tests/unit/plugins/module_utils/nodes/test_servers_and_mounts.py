@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.images import osimage
-from ansible_collections.diskless.statelite.plugins.module_utils.nodes.levels import levels_of, names_node, state_of
+from ansible_collections.diskless.statelite.plugins.module_utils.nodes.mounts import levels_of, names_node, state_of
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.servers import image_server, nfsserver, tftpserver, xcatmaster
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
 
