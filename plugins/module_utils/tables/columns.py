@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Optional
 
 Row = dict[str, str]
@@ -37,7 +38,20 @@ class Column:
 
 
 COMMENTS = Column("comments", "Free text for people; nothing reads it.")
-DISABLE = Column("disable", "Blank, V(0) or V(no) for a row that counts; anything else hides the row without removing it.")
+
+
+def disable_problem(text: str) -> Problem | None:
+    """Refuse words that look like no but hide the row, such as the false of YAML."""
+    if text.strip().lower() in ("false", "off", "n", "none"):
+        return f"{text!r} would hide the row", "Leave it blank for a row that counts, or write yes to hide it"
+    return None
+
+
+DISABLE = Column(
+    "disable",
+    "Blank, V(0) or V(no) for a row that counts; anything else hides the row without removing it.",
+    rule=disable_problem,
+)
 
 
 @dataclass(frozen=True)
@@ -50,14 +64,14 @@ class Table:
     text: str
     row_rule: RowRule | None = None
 
-    @property
+    @cached_property
     def columns(self) -> tuple[Column, ...]:
         """Every column in CSV order; columns of ours stand last, so that a file of the original still fits."""
         theirs = tuple(column for column in self.own_columns if not column.ours)
         ours = tuple(column for column in self.own_columns if column.ours)
         return (*theirs, COMMENTS, DISABLE, *ours)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The column names in CSV order."""
         return tuple(column.name for column in self.columns)
@@ -69,10 +83,14 @@ class Table:
                 return column
         raise KeyError(name)
 
+    @cached_property
+    def blanks(self) -> tuple[tuple[str, str], ...]:
+        """The key's columns, each with what a blank in it means."""
+        return tuple((name, self.column(name).blank) for name in self.key)
+
     def key_of(self, row: Row) -> tuple[str, ...]:
         """Return the row's key with blanks normalised (a blank image is ALL): equal keys are the same row."""
-        blanks = {column.name: column.blank for column in self.own_columns}
-        return tuple(row.get(name) or blanks[name] for name in self.key)
+        return tuple(row.get(name) or blank for name, blank in self.blanks)
 
     def address(self, row: Row) -> str:
         """Return how a person finds the row: the table's name and the key's cells."""

@@ -1,0 +1,95 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The published snapshot of a site: a file that readers without access to the database load whole."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..errors import SiteError
+
+SCHEMA = 1
+"""Version of the tables and of this file's form; a database or snapshot with a higher one is refused."""
+
+Tables = Mapping[str, Sequence[dict[str, str]]]
+
+
+def snapshot_path(database: str) -> str:
+    """Return where the snapshot of the site database at `database` is published."""
+    return os.path.join(os.path.dirname(database), "published", "site.json")
+
+
+def load_snapshot(path: str) -> tuple[int, dict[str, list[dict[str, str]]]]:
+    """Return (version, rows by table) of the snapshot at `path`.
+
+    Raises SiteError when there is none yet, or when it is not a snapshot that this release reads.
+    """
+    document = _read(path)
+    if document is None:
+        raise SiteError.of(path, "there is no published snapshot of the site", "Run any module that writes a table of the site")
+    if document.get("schema") != SCHEMA:
+        raise SiteError.of(
+            path, f"the snapshot has schema {document.get('schema')!r}", f"Use a release that reads it; this one reads {SCHEMA}"
+        )
+    tables: dict[str, list[dict[str, str]]] = document["tables"]
+    return document["version"], tables
+
+
+def published(path: str) -> tuple[str, int] | None:
+    """Return (database identity, version) of the snapshot at `path`, or None when there is no sound one."""
+    document = _read(path)
+    if document is None or document.get("schema") != SCHEMA:
+        return None
+    return document.get("database", ""), document["version"]
+
+
+def _read(path: str) -> dict[str, Any] | None:
+    """Return the document at `path`; None when the file is missing or is no snapshot at all."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            document = json.load(stream)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    except OSError as error:
+        raise SiteError.of(
+            path, f"the snapshot can't be read: {error.strerror}", "Give the reader's user the group of the directory"
+        ) from error
+    sound = isinstance(document, dict) and isinstance(document.get("version"), int) and isinstance(document.get("tables"), dict)
+    return document if sound else None
+
+
+def publish(path: str, current: Callable[[], tuple[str, int, Tables]]) -> None:
+    """Write what `current` gives (database identity, version, tables) to `path`, unless that version stands there.
+
+    `current` is called under the lock of the directory: of two writers, the second publishes what both have written.
+    A reader sees the old snapshot or the new one; a writer that is killed leaves at most a temporary file that the next one reuses.
+    """
+    directory = os.path.dirname(path)
+    os.makedirs(directory, mode=0o750, exist_ok=True)
+    lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        database, version, tables = current()
+        if published(path) == (database, version):
+            return
+        document = {"schema": SCHEMA, "version": version, "database": database, "tables": tables}
+        content = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+        temporary = path + ".new"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o640)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            os.fchmod(stream.fileno(), 0o640)
+            group = os.fstat(lock).st_gid
+            if os.fstat(stream.fileno()).st_gid != group:
+                os.fchown(stream.fileno(), -1, group)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.rename(temporary, path)
+        os.fsync(lock)
+    finally:
+        os.close(lock)
