@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 # Every target does its own set-up (Debian packages, build/venv, build/workspace) and can be repeated.
 # demo   converge a site in a box and boot two nodes from it; check  lint and unit tests; test  everything
 PYTHON ?= python3.11
