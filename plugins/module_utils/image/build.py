@@ -1,0 +1,163 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The build executor: opaque work in a staging directory, then one rename (architecture.md).
+
+Killed anywhere before the rename, it leaves a staging directory that the next run removes, and no mount and no
+process (mounts.py). Nothing of a generation that exists is touched, so nodes that run from one go on.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import Any
+
+from ..apply.commands import run_command
+from ..apply.generations import INITRD, KERNEL, ROOTIMG, Generation, next_number, staging
+from ..apply.lock import only_run
+from ..apply.root import Root
+from ..errors import SiteError
+from .credentials import put_credentials
+from .definition import Definition
+from .identity import remove_identity
+from .initramfs import available_drivers, build_initramfs, chosen_drivers, kernel_of, put_agent
+from .inputs import Inputs
+from .mounts import beside_chroot, remove_tree
+from .tree import names_in, put
+
+FORMAT = 1
+"""Of the record; a reader refuses one that it does not know."""
+
+
+def staging_left(rootimgdir: str) -> list[str]:
+    """Return the staging directories that builds cut off before their rename have left."""
+    directory = os.path.join(rootimgdir, "generations")
+    try:
+        names = sorted(os.listdir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [os.path.join(directory, name) for name in names if re.fullmatch(r"\.[1-9][0-9]*\.staging", name)]
+
+
+@contextmanager
+def only_build(definition: Definition) -> Iterator[None]:
+    """Hold the image directory for one genimage, with nothing left in it of an interrupted one."""
+    image = definition.image
+    umask = os.umask(0o022)
+    try:
+        with only_run(os.path.join(image.rootimgdir, ".genimage.lock"), f"image {image.name}, {image.rootimgdir}"):
+            for path in staging_left(image.rootimgdir):
+                remove_tree(path)
+            yield
+    finally:
+        os.umask(umask)
+
+
+def build(definition: Definition, inputs: Inputs, limit: float) -> Generation:
+    """Build the next generation of the image and return it; raises SiteError with the failed tool's last lines.
+
+    Whatever fails, the staging directory is removed and the generations there are stay as they were.
+    """
+    rootimgdir = definition.image.rootimgdir
+    stage = staging(rootimgdir, next_number(rootimgdir))
+    try:
+        os.makedirs(os.path.join(stage, ROOTIMG))
+        record = _fill(definition, inputs, stage, limit)
+        return _keep(rootimgdir, stage, record)
+    except SiteError as error:
+        try:
+            remove_tree(stage)
+        except SiteError as left:
+            raise SiteError(*error.faults, *left.faults) from error
+        raise
+    except BaseException:
+        remove_tree(stage)
+        raise
+
+
+def _fill(definition: Definition, inputs: Inputs, stage: str, limit: float) -> dict[str, Any]:
+    """Make the root image, kernel and initramfs in `stage` and return their record."""
+    image, started = definition.image, time.time()
+    rootimg = os.path.join(stage, ROOTIMG)
+    definition.installer.install(rootimg)
+    with Root(rootimg) as root:
+        for file in inputs.overlay:
+            put(root, file)
+        put_agent(root, inputs.agent)
+        put_credentials(root, inputs.credentials)
+        version, kernel = kernel_of(names_in(root, "/boot"), image.column("kernelver"))
+        _run_postinstall(definition, rootimg, version, limit)
+        remove_identity(root)
+        drivers = chosen_drivers(available_drivers(root, version), image.osarch, image.column("netdrivers"))
+    initramfs = build_initramfs(rootimg, version, drivers, limit)
+    os.rename(initramfs, os.path.join(stage, INITRD))
+    os.chmod(os.path.join(stage, INITRD), 0o644)
+    shutil.copyfile(os.path.join(rootimg, "boot", kernel), os.path.join(stage, KERNEL), follow_symlinks=False)
+    os.chmod(os.path.join(stage, KERNEL), 0o644)
+    return {
+        "format": FORMAT,
+        "image": image.name,
+        "built": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started, 1),
+        "kernel_version": version,
+        "drivers": drivers,
+        "packages": definition.installer.installed(rootimg),
+        "packages_read": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "inputs": dict(inputs.record),
+        "digests": {name: _digest(os.path.join(stage, name)) for name in (KERNEL, INITRD)},
+    }
+
+
+def _run_postinstall(definition: Definition, rootimg: str, version: str, limit: float) -> None:
+    """Run the image's own scripts here, beside the image, with the document's arguments and environment (behaviour.md f.2)."""
+    image = definition.image
+    environment = {
+        **definition.environment,
+        "IMG_NAME": image.name,
+        "IMG_ARCH": image.osarch,
+        "IMG_OSVER": image.osvers,
+        "IMG_KERNELVERSION": version,
+        "IMG_PROFILE": image.profile,
+        "IMG_PKGLIST": ",".join(definition.packages.files),
+        "IMG_PKGDIR": image.column("pkgdir"),
+        "IMG_OTHERPKGLIST": image.column("otherpkglist"),
+        "IMG_OTHERPKGDIR": image.column("otherpkgdir"),
+        "IMG_ROOTIMGDIR": rootimg,
+    }
+    for script, *words in definition.postinstall:
+        command = beside_chroot(rootimg, script, rootimg, image.osvers, image.osarch, image.profile, *words)
+        mend = f"Mend the postinstall script {script}: the last good image is untouched"
+        run_command(command, limit=limit, mend=mend, environment=environment)
+
+
+def _keep(rootimgdir: str, stage: str, record: dict[str, Any]) -> Generation:
+    """Turn the finished staging directory into a generation by one rename, under the next number that is free."""
+    while True:
+        generation = Generation(rootimgdir, next_number(rootimgdir))
+        Generation(stage, None).write_record({**record, "generation": generation.number})
+        with Root(stage) as root:
+            root.sync()
+        try:
+            os.rename(stage, generation.path)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+            continue
+        with Root(os.path.dirname(generation.path)) as root:
+            root.sync()
+        return generation
+
+
+def _digest(path: str) -> str:
+    digest = sha256()
+    with open(path, "rb") as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return f"sha256:{digest.hexdigest()}"

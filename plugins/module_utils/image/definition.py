@@ -1,0 +1,153 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an osimage says about its build, read and checked as a whole before anything is done."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..apply.files import read_bytes
+from ..errors import Fault, SiteError, raise_faults
+from ..nodes.images import Image
+from .installers.order import Order
+from .installers.registry import Installer, installer_for, known_families
+from .pkglist import PackageList, default_names, family, parse_pkglist
+
+PROVMETHODS = ("statelite", "netboot")
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One image, ready to be built: every file named exists and every value has been checked."""
+
+    image: Image
+    packages: PackageList
+    installer: Installer
+    environment: Mapping[str, str] = field(default_factory=dict)
+    postinstall: Sequence[Sequence[str]] = ()
+
+    @property
+    def publishes(self) -> bool:
+        """Whether a build is published at once; a statelite image is laid out and published by liteimg."""
+        return self.image.provmethod != "statelite"
+
+
+def split_pkgdir(text: str) -> list[str]:
+    """Return the items of linuximage.pkgdir; a comma inside the brackets of a `deb [options]` line separates nothing."""
+    return [item.strip() for item in re.split(r",(?![^\[]*\])", text) if item.strip()]
+
+
+def parse_environment(text: str, where: str) -> tuple[dict[str, str], list[Fault]]:
+    """Return osimage.environvar (`NAME=VALUE,NAME=VALUE`) as a dictionary, and its faults."""
+    environment, faults = {}, []
+    for item in (part.strip() for part in text.split(",") if part.strip()):
+        name, equals, value = item.partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            faults.append(Fault(where, f"'{item}' sets no variable", "Write NAME=VALUE, separated by commas"))
+        environment[name] = value
+    return environment, faults
+
+
+def parse_postinstall(text: str, where: str) -> tuple[list[list[str]], list[Fault]]:
+    """Return linuximage.postinstall (scripts with their arguments, separated by commas) and its faults."""
+    scripts, faults = [], []
+    for item in (part.strip() for part in text.split(",") if part.strip()):
+        try:
+            words = shlex.split(item)
+        except ValueError as error:
+            faults.append(Fault(where, f"'{item}' cannot be split into words ({error})", "Close the quotes"))
+            continue
+        if not os.path.isabs(words[0]) or not os.path.isfile(words[0]):
+            faults.append(Fault(where, f"the script {words[0]} does not exist", "Create it, or write its whole path"))
+        elif not os.access(words[0], os.X_OK):
+            faults.append(Fault(where, f"the script {words[0]} is not executable", f"chmod +x {words[0]}"))
+        scripts.append(words)
+    return scripts, faults
+
+
+def find_pkglist(image: Image, directories: Sequence[str]) -> str | None:
+    """Return the list file of an image that names none: custom ones first, then ours (behaviour.md f.3); None for none."""
+    for directory in directories:
+        for name in default_names(image.profile, image.osvers, image.osarch):
+            if os.path.isfile(os.path.join(directory, name)):
+                return os.path.join(directory, name)
+    return None
+
+
+def _read_text(path: str) -> str | None:
+    content = read_bytes(path) if os.path.isfile(path) else None
+    return None if content is None else content.decode("utf-8", "replace")
+
+
+def _row_faults(image: Image) -> list[Fault]:
+    """Return what is missing or unknown in the rows themselves."""
+    where = f"table osimage, imagename {image.name}"
+    faults = [
+        Fault(f"{where}, column {column}", "is not set", f"Set it, such as {example}")
+        for column, example in (("osvers", "debian12"), ("osarch", "x86_64"), ("profile", "compute"), ("provmethod", "statelite"))
+        if not image.column(column)
+    ]
+    if image.provmethod and image.provmethod not in PROVMETHODS:
+        mend = f"Set it to {' or '.join(PROVMETHODS)}"
+        faults.append(Fault(f"{where}, column provmethod", f"'{image.provmethod}' is not a diskless image", mend))
+    if image.osvers and family(image.osvers) not in known_families():
+        mend = f"genimage builds {', '.join(known_families())}"
+        faults.append(Fault(f"{where}, column osvers", f"'{image.osvers}' has no installer", mend))
+    here = os.uname().machine
+    if image.osarch and image.osarch != here:
+        mend = f"Build it on a machine of that architecture, or set osarch to {here}; emulated builds are not in this release"
+        faults.append(Fault(f"{where}, column osarch", f"'{image.osarch}' is not this machine's architecture ({here})", mend))
+    return faults
+
+
+def _packages(image: Image, environment: Mapping[str, str], share: str) -> PackageList:
+    """Return the packages that the image's lists name, the default list when it names none."""
+    where = f"table linuximage, imagename {image.name}, column pkglist"
+    items = [item.strip() for item in image.column("pkglist").split(",") if item.strip()]
+    if not items:
+        directories = [f"{image.installdir}/custom/netboot/{family(image.osvers)}", f"{share}/pkglist"]
+        found = find_pkglist(image, directories)
+        if found is None:
+            mend = f"Name a list file, or put {image.profile}.{image.osvers}.{image.osarch}.pkglist into {directories[0]}"
+            raise SiteError.of(where, f"is not set, and there is no default list in {' or '.join(directories)}", mend)
+        items = [found]
+    return parse_pkglist(items, _read_text, environment, where)
+
+
+def define(image: Image, share: str, limit: float) -> Definition:
+    """Return the definition of `image`; raises SiteError with every fault of its rows, lists, scripts and sources."""
+    faults = _row_faults(image)
+    where = f"table linuximage, imagename {image.name}"
+    environment, wrong = parse_environment(image.column("environvar"), f"table osimage, imagename {image.name}, column environvar")
+    scripts, unusable = parse_postinstall(image.column("postinstall"), f"{where}, column postinstall")
+    faults += [*wrong, *unusable]
+    packages = PackageList()
+    try:
+        packages = _packages(image, environment, share)
+    except SiteError as error:
+        faults += error.faults
+    default_dir = f"{image.installdir}/{image.osvers}/{image.osarch}"
+    order = Order(
+        family(image.osvers),
+        image.osvers[len(family(image.osvers)) :],
+        image.osarch,
+        tuple(split_pkgdir(image.column("pkgdir")) or [default_dir]),
+        packages.install,
+        packages.exclude,
+        image.column("kernelver"),
+        environment,
+        f"{where}, column pkgdir",
+        limit,
+    )
+    installer = installer_for(order)
+    if installer is not None:
+        faults += installer.faults()
+    raise_faults(dict.fromkeys(faults))
+    if installer is None:
+        raise SiteError.of(where, "no installer was found", f"genimage builds {', '.join(known_families())}")
+    return Definition(image, packages, installer, environment, scripts)

@@ -1,0 +1,158 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verb genimage: an osimage becomes a new generation, or stays as it is when nothing that decides it has changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..apply.generations import INITRD, KERNEL, Generation, current, generations, next_number, publish
+from ..errors import Fault, SiteError, raise_faults
+from ..nodes.images import osimage
+from ..nodes.site import Site
+from ..tables.store import DEFAULT_SITE, open_store
+from .build import build, only_build, staging_left
+from .credentials import read_credentials
+from .definition import Definition, define
+from .inputs import Inputs, differences, gather, package_differences
+from .tree import read_tree
+
+TABLES = ("osimage", "linuximage", "site")
+
+SPEC: dict[str, Any] = {
+    "image": {"type": "str", "required": True},
+    "site": {"type": "str", "default": DEFAULT_SITE},
+    "refresh": {"type": "bool", "default": False},
+    "force": {"type": "bool", "default": False},
+    "dracut_module": {"type": "path", "default": "/usr/share/statelite/dracut/95statelite"},
+    "rootfs": {"type": "str", "default": "/usr/share/statelite/rootfs"},
+    "share": {"type": "path", "default": "/usr/share/statelite"},
+    "ca": {"type": "str", "default": "/etc/statelite/pki/ca.pem"},
+    "authorized_keys": {"type": "str", "default": "/etc/statelite/ssh/id_ed25519.pub", "no_log": False},
+    "root_hash_file": {"type": "str", "default": ""},
+    "limit": {"type": "int", "default": 7200},
+}
+"""Options of the module genimage."""
+
+
+@dataclass
+class Genimage:
+    """The plan. `reasons` are why a build is due: none means that the newest generation is right as it is."""
+
+    definition: Definition
+    inputs: Inputs
+    newest: Generation | None
+    reasons: list[str]
+    limit: float
+    seconds: float = 0
+
+    def lines(self) -> list[str]:
+        """Return what would be done and why."""
+        image = self.definition.image
+        lines = [f"{image.name}: remove {path}, which an interrupted build left" for path in staging_left(image.rootimgdir)]
+        if self.reasons:
+            lines.append(f"{image.name}: build generation {next_number(image.rootimgdir)} in {image.rootimgdir}")
+            lines += [f"{image.name}: {reason}" for reason in self.reasons]
+        elif self._unpublished():
+            lines.append(f"{image.name}: publish generation {self.newest.number if self.newest else ''}")
+        return lines
+
+    def _unpublished(self) -> bool:
+        """Whether the newest generation needs no layout and is not the current one yet."""
+        if self.newest is None or not self.definition.publishes:
+            return False
+        published = current(self.newest.rootimgdir)
+        return published is None or published.number != self.newest.number
+
+    def apply(self) -> None:
+        """Build and publish what is due; one run at a time on one image directory."""
+        with only_build(self.definition):
+            newest = newest_generation(self.definition.image.rootimgdir)
+            if newest != self.newest:
+                self.newest = newest
+                self.reasons = why(self.inputs, newest)
+            if self.reasons:
+                self.newest = build(self.definition, self.inputs, self.limit)
+                self.seconds = self.newest.record()["seconds"]
+            if self.newest and self._unpublished():
+                publish(self.newest)
+
+    def result(self) -> dict[str, Any]:
+        """Return the newest generation (in check mode: the one before the build) and why there is a new one."""
+        record = self.newest.record() if self.newest else {}
+        return {
+            "image": self.definition.image.name,
+            "generation": self.newest.number if self.newest else None,
+            "rootimg": self.newest.rootimg if self.newest else None,
+            "kernel_version": record.get("kernel_version"),
+            "packages": len(record.get("packages", {})),
+            "packages_read": record.get("packages_read"),
+            "changed_inputs": self.reasons,
+            "seconds": self.seconds,
+        }
+
+
+def newest_generation(rootimgdir: str) -> Generation | None:
+    """Return the newest generation, published or not; a plain rootimg made elsewhere is none."""
+    found = generations(rootimgdir)
+    return found[-1] if found else None
+
+
+def why(inputs: Inputs, newest: Generation | None) -> list[str]:
+    """Return why the newest generation is not what `inputs` would give; empty when it is."""
+    if newest is None:
+        return ["there is no generation yet"]
+    missing = [path for path in (KERNEL, INITRD, "rootimg") if not os.path.exists(os.path.join(newest.path, path))]
+    if missing:
+        return [f"generation {newest.number} has no {' and no '.join(missing)}"]
+    return differences(newest.record().get("inputs", {}), inputs.record)
+
+
+def _read_directory(option: str, directory: str, wanted: str) -> list[Fault]:
+    """Return the fault of a directory of image data, if it has one; `wanted` is a file it must hold."""
+    if not directory or os.path.exists(os.path.join(directory, wanted)):
+        return []
+    return [
+        Fault(
+            f"option {option}",
+            f"{os.path.join(directory, wanted)} does not exist",
+            "Run the role image, which puts it there, or name its place",
+        )
+    ]
+
+
+def plan_genimage(site: Site, params: Mapping[str, Any]) -> Genimage:
+    """Return the plan for one image; raises SiteError with every fault of its definition and of the files it needs."""
+    faults = [
+        *_read_directory("dracut_module", params["dracut_module"], "module-setup.sh"),
+        *_read_directory("rootfs", params["rootfs"], ""),
+    ]
+    credentials, wrong = read_credentials(params["ca"], params["authorized_keys"], params["root_hash_file"])
+    faults += wrong
+    definition = None
+    try:
+        definition = define(osimage(site, params["image"]), params["share"], params["limit"])
+    except SiteError as error:
+        faults += error.faults
+    raise_faults(faults)
+    if definition is None:
+        raise SiteError.of(f"image {params['image']}", "is not defined", "Define it")
+    agent = read_tree(params["dracut_module"])
+    overlay = read_tree(params["rootfs"]) if params["rootfs"] else []
+    inputs = gather(definition, agent, overlay, credentials)
+    newest = newest_generation(definition.image.rootimgdir)
+    reasons = ["a build is asked for"] if params["force"] else why(inputs, newest)
+    if newest is not None and not reasons and params["refresh"]:
+        reasons = package_differences(newest.record().get("packages", {}), definition.installer.candidates())
+    return Genimage(definition, inputs, newest, reasons, params["limit"])
+
+
+def read_and_plan(params: Mapping[str, Any], _warn: Callable[[str], None]) -> Genimage:
+    """Read the site's rows and return the plan for the image that the options name."""
+    with open_store(params["site"]) as store:
+        site = Site(store.tables(TABLES))
+    return plan_genimage(site, params)

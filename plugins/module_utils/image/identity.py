@@ -1,0 +1,43 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An image belongs to no machine: what the builder or a package left behind goes (decisions.md, The node)."""
+
+from __future__ import annotations
+
+import re
+
+from ..apply.root import Root
+from .tree import TreeFile, drop, is_link, names_in, put
+
+FSTAB = b"# The root file system comes over NFS and is read-only; the boot plan mounts everything else.\n"
+HOSTS = b"127.0.0.1\tlocalhost\n::1\t\tlocalhost ip6-localhost ip6-loopback\n"
+
+LEFT_BEHIND = (
+    ("/etc/ssh", re.compile(r"ssh_host_.*_key(\.pub)?")),
+    ("/var/lib/dhcp", re.compile(r".*\.leases?~?")),
+    ("/var/lib/dhclient", re.compile(r".*\.leases?")),
+    ("/var/lib/systemd", re.compile(r"random-seed|credential\.secret")),
+    ("/var/lib/urandom", re.compile(r"random-seed")),
+    ("/var/lib/dbus", re.compile(r"machine-id")),
+)
+"""Directories and the names in them that would make every node the same machine, or the builder."""
+
+OWN_FILES = (TreeFile("/etc/machine-id", b"", 0o444), TreeFile("/etc/hostname"), TreeFile("/etc/fstab", FSTAB))
+"""The agent mounts the node's own machine-id and hostname over these; a mount needs something to stand on."""
+
+
+def remove_identity(root: Root) -> None:
+    """Take every trace of a particular machine out of an image under construction."""
+    for directory, pattern in LEFT_BEHIND:
+        for name in names_in(root, directory):
+            if pattern.fullmatch(name):
+                drop(root, f"{directory}/{name}")
+    for file in OWN_FILES:
+        put(root, file)
+    if not is_link(root, "/etc/resolv.conf"):
+        put(root, TreeFile("/etc/resolv.conf"))
+    if root.lstat("/etc/hosts") is None:
+        put(root, TreeFile("/etc/hosts", HOSTS))
+    if root.lstat("/var/lib/dbus") is not None:
+        put(root, TreeFile("/var/lib/dbus/machine-id", target="/etc/machine-id"))

@@ -1,0 +1,47 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The package managers that fill a root image: one class each with the same methods, chosen by osvers."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from ...errors import Fault
+from .apt import Apt
+from .order import Order
+
+
+class Installer(Protocol):
+    """What genimage asks of a package manager; made from an Order."""
+
+    def faults(self) -> list[Fault]:
+        """Return what is wrong with the order, or missing on this machine."""
+
+    def options(self) -> dict[str, Any]:
+        """Return what decides the content besides the package list, for the build record."""
+
+    def install(self, rootimg: str) -> None:
+        """Fill the empty directory `rootimg`; raises SiteError with the tool's last lines."""
+
+    def candidates(self) -> dict[str, str]:
+        """Return the packages and versions that the repositories would give now; changes nothing."""
+
+    def installed(self, rootimg: str) -> dict[str, str]:
+        """Return the packages and versions of a filled image."""
+
+
+INSTALLERS = (Apt,)
+
+
+def installer_for(order: Order) -> Installer | None:
+    """Return the installer of the order's operating system, or None when there is none."""
+    for installer in INSTALLERS:
+        if order.family in installer.families:
+            return installer(order)
+    return None
+
+
+def known_families() -> list[str]:
+    """Return the operating systems that some installer can build."""
+    return sorted(family for installer in INSTALLERS for family in installer.families)

@@ -1,0 +1,151 @@
+#!/usr/bin/python
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: genimage
+short_description: Build the root image, kernel and initramfs of an osimage
+version_added: 0.1.0
+description:
+  - Builds a new generation of a diskless image from its rows in the tables osimage and linuximage, when anything
+    that decides its content has changed since the newest generation was built.
+  - What decides the content are the image's definition, the packages that its lists name, the node agent, the files put into
+    every image, the site's certificate and keys, and the postinstall scripts. Comments in a list decide nothing.
+  - A generation is a directory C(generations/N) below C(rootimgdir) with C(rootimg), C(kernel), C(initrd-statelite.gz)
+    and C(record.json). It appears by one rename when it is complete.
+  - Generations that exist are never touched, so nodes that run from one go on.
+  - A build that fails or is killed leaves the generations as they were, no mounts and no processes.
+  - The generation of an image whose C(provmethod) is C(statelite) is laid out and published by M(diskless.statelite.liteimg);
+    one for C(netboot) is published at once.
+  - Debian and Ubuntu images are built with mmdebstrap, which must be installed, with apt's signature checks. A mirror is
+    trusted without a signature only where C(pkgdir) says C(deb [trusted=yes] URL SUITE COMPONENT).
+author:
+  - diskless.statelite contributors (!UNKNOWN)
+options:
+  image:
+    description: Name of the osimage.
+    type: str
+    required: true
+  site:
+    description: Path of the site database.
+    type: str
+    default: /etc/statelite/site.db
+  refresh:
+    description:
+      - Also ask the repositories, and build when they would give other packages or versions than the newest generation has.
+      - Takes some seconds, for the repositories' indexes are fetched.
+    type: bool
+    default: false
+  force:
+    description: Build even though nothing has changed.
+    type: bool
+    default: false
+  dracut_module:
+    description: Directory of the node agent's dracut module.
+    type: path
+    default: /usr/share/statelite/dracut/95statelite
+  rootfs:
+    description: Directory of files that go into every image, as if it were its root; empty for none.
+    type: str
+    default: /usr/share/statelite/rootfs
+  share:
+    description: Directory whose C(pkglist) holds the default package lists, for images that name none.
+    type: path
+    default: /usr/share/statelite
+  ca:
+    description: The site's certificate authority, which nodes trust; empty for none.
+    type: str
+    default: /etc/statelite/pki/ca.pem
+  authorized_keys:
+    description: Public keys that may log in as root on nodes; empty for none.
+    type: str
+    default: /etc/statelite/ssh/id_ed25519.pub
+  root_hash_file:
+    description:
+      - File on the managed machine whose only line is root's password on nodes as a crypt(3) hash.
+      - Empty leaves root without a password, so that only the keys let in.
+    type: str
+    default: ""
+  limit:
+    description: Seconds that one tool may take.
+    type: int
+    default: 7200
+seealso:
+  - module: diskless.statelite.osimage
+  - module: diskless.statelite.liteimg
+attributes:
+  check_mode:
+    description: Says what would be built and why, and builds nothing.
+    support: full
+  diff_mode:
+    description: Shows the same lines as text.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Build the compute image when its definition, lists or files have changed
+  diskless.statelite.genimage:
+    image: debian12-compute
+
+- name: Take in what the mirrors have new
+  diskless.statelite.genimage:
+    image: debian12-compute
+    refresh: true
+"""
+
+RETURN = r"""
+image:
+  description: Name of the image.
+  returned: success
+  type: str
+  sample: debian12-compute
+generation:
+  description: Number of the newest generation; in check mode of the one before the build, none when there is none yet.
+  returned: success
+  type: int
+  sample: 3
+rootimg:
+  description: Directory of the root image of that generation.
+  returned: success
+  type: str
+  sample: /install/netboot/debian12/x86_64/compute/generations/3/rootimg
+kernel_version:
+  description: Version of the kernel of that generation.
+  returned: success
+  type: str
+  sample: 6.1.0-31-cloud-amd64
+packages:
+  description: How many packages the root image holds.
+  returned: success
+  type: int
+  sample: 228
+packages_read:
+  description: When the repositories were last read for that generation, in UTC.
+  returned: success
+  type: str
+  sample: "2026-11-22T03:46:51Z"
+changed_inputs:
+  description: Why a generation is built, one line a reason; empty when nothing changed.
+  returned: success
+  type: list
+  elements: str
+  sample: ["pkglist changed: +vim"]
+seconds:
+  description: How long the build took.
+  returned: success
+  type: float
+  sample: 48.2
+"""
+
+from ansible_collections.diskless.statelite.plugins.module_utils.image.genimage import SPEC, read_and_plan
+from ansible_collections.diskless.statelite.plugins.module_utils.module import run
+
+
+def main() -> None:
+    run(SPEC, read_and_plan)
+
+
+if __name__ == "__main__":
+    main()
