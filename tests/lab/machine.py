@@ -1,0 +1,109 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A management node in a box for somebody else's playbooks (molecule): start it, reach it by an ssh configuration, stop it.
+
+`start DIRECTORY` returns when the machine lets root in; DIRECTORY then holds `ssh_config`, in which the machine's name leads
+into the lab's network namespace. `stop DIRECTORY` ends it. The machine itself is `keep DIRECTORY`, run in the lab's namespaces.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from . import box, mirror, network, places, preflight, sandbox
+from .processes import LabError, tail
+
+START_LIMIT = 1500
+"""Seconds; the first machine of all waits for the mirror's packages to be downloaded."""
+STOP_LIMIT = 120
+
+
+def ssh_config(machine: box.Box, outside: int) -> str:
+    """Return an ssh configuration that leads to the machine from outside; `outside` is the process that keeps its namespaces."""
+    child = f"$(tr -d ' ' </proc/{outside}/task/{outside}/children)"
+    relay = f"nsenter --net=/proc/{child}/ns/net nc -N {network.MANAGEMENT} 22"
+    settings = {
+        "HostName": network.MANAGEMENT,
+        "User": "root",
+        "IdentityFile": machine.key,
+        "IdentitiesOnly": "yes",
+        "UserKnownHostsFile": machine.known_hosts,
+        "ProxyCommand": relay,
+        "ServerAliveInterval": "15",
+    }
+    return f"Host {box.NAME}\n" + "".join(f"  {name} {value}\n" for name, value in settings.items())
+
+
+def keep(directory: Path) -> int:
+    """Raise the machine and keep it until a signal ends this process; run inside the lab's namespaces."""
+    sandbox.settle()
+    run = places.new_run("machine")
+    log = run / "network.log"
+    network.raise_bridge(log)
+    packages = mirror.make_mirror(run / "mirror.log")
+    tree = box.make_tree(packages, run / "box-tree.log")
+    served = mirror.serve(packages, network.HOST, run / "mirror-http.log")
+    machine = box.Box(tree, run / "box", run)
+    try:
+        machine.wait_until_up()
+        ready = directory / ".ssh_config"
+        ready.write_text(ssh_config(machine, int(os.environ[sandbox.INSIDE])), encoding="utf-8")
+        ready.replace(directory / "ssh_config")
+        while True:
+            machine.server.require_running()
+            served.require_running()
+            time.sleep(1)
+    finally:
+        (directory / "ssh_config").unlink(missing_ok=True)
+        machine.stop()
+        served.stop()
+
+
+def start(directory: Path) -> int:
+    """Start the machine in the background and wait until it lets root in; raise LabError with its last lines when it does not."""
+    preflight.require_machine()
+    stop(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    log = directory / "machine.log"
+    with log.open("wb") as stream:
+        command = [sys.executable, str(places.LAB), "machine", "keep", str(directory)]
+        keeper = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True)
+    (directory / "machine.pid").write_text(f"{keeper.pid} {_born(keeper.pid)}", encoding="ascii")
+    deadline = time.monotonic() + START_LIMIT
+    while not (directory / "ssh_config").exists():
+        if keeper.poll() is not None or time.monotonic() > deadline:
+            stop(directory)
+            raise LabError(f"the machine did not come up; its log is {log}:\n{tail(log)}")
+        time.sleep(0.2)
+    return 0
+
+
+def stop(directory: Path) -> int:
+    """End the machine that `start` left running; one that is not there any more is no fault."""
+    record = directory / "machine.pid"
+    if not record.exists():
+        return 0
+    number, born = record.read_text(encoding="ascii").split()
+    for signum in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + STOP_LIMIT
+        if _born(int(number)) == born:
+            os.kill(int(number), signum)
+        while _born(int(number)) == born and time.monotonic() < deadline:
+            time.sleep(0.2)
+    record.unlink()
+    return 0
+
+
+def _born(number: int) -> str:
+    """Return when a process began, in the kernel's ticks, so that a number used again is not taken for it; '' when it has ended."""
+    try:
+        fields = Path(f"/proc/{number}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] == "Z" else fields[19]
