@@ -1,0 +1,272 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The boot plan of one node: entries, levels, state and identity as the ordered list its agent carries out.
+
+Everything is decided here, once, so that the agent, `explain` and `simulate` cannot differ (architecture.md,
+law 5). The form on the wire is docs/boot-plan.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import Fault, SiteError, raise_faults
+from ..nodes.mounts import Level, State, levels_of, state_of
+from .entry import entries_for
+from .layout import Layout, Placed
+
+if TYPE_CHECKING:
+    from ..nodes.images import Image
+    from ..nodes.site import Site
+
+FORMAT = "1"
+STATE_OPTIONS = "vers=4.2,hard"
+LEVEL_OPTIONS = "ro,vers=4.2,hard"
+SETTINGS = {
+    "litetmpfssize": "25%",
+    "litetmpfsinodes": "25%",
+    "liteactimeo": "3",
+    "litelevelopts": LEVEL_OPTIONS,
+    "litestateopts": STATE_OPTIONS,
+}
+"""Settings of ours in the site table, and what they are when unset (docs/boot-plan.md)."""
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One entry as the agent carries it out.
+
+    `place` is where its content is kept, below /.statelite ('-' for the level or image itself); `attach` is how
+    the path leads there; `depth` counts the listed parents above it.
+    """
+
+    path: str
+    kind: str
+    storage: str
+    attachment: str
+    required: bool
+    parent: str | None
+    place: str
+    attach: str
+    depth: int
+
+
+@dataclass(frozen=True)
+class NodePlan:
+    """What one node executes before switch_root."""
+
+    node: str
+    image: str
+    generation: str
+    machine_id: str
+    tmpfs: tuple[str, str, str]
+    state: State | None
+    state_options: str
+    state_required: bool
+    levels: Sequence[tuple[Level, str]]
+    steps: Sequence[Step]
+    stands: Mapping[str, str]
+    bridges: Sequence[str]
+    notes: Sequence[str]
+
+    def lines(self) -> list[tuple[str, ...]]:
+        """Return the plan as fields, without the end line."""
+        found: list[tuple[str, ...]] = [
+            ("statelite-plan", FORMAT),
+            ("node", self.node),
+            ("image", self.image, self.generation),
+            ("hostname", self.node),
+            ("machine-id", self.machine_id),
+            ("tmpfs", *self.tmpfs),
+        ]
+        found.extend(("note", note) for note in self.notes)
+        if self.state is not None:
+            found.append(("state", self.state.server, self.state.directory, self.state_options, necessity(self.state_required)))
+        for number, (level, options) in enumerate(self.levels, 1):
+            found.append(("level", str(number), level.server, level.directory, options, necessity(level.required)))
+        found.extend(("stands", path, place) for path, place in self.stands.items())
+        found.extend(("bridge", path) for path in self.bridges)
+        found.extend(
+            (
+                "entry",
+                step.path,
+                step.kind,
+                step.storage,
+                step.attachment,
+                necessity(step.required),
+                step.parent or "-",
+                step.place,
+                step.attach,
+                str(step.depth),
+            )
+            for step in self.steps
+        )
+        return found
+
+    def text(self) -> str:
+        """Return the wire text: one operation a line, fields separated by TAB, an end line that counts the others."""
+        lines = ["\t".join(CONTROL.sub(" ", field) for field in fields) for fields in self.lines()]
+        return "".join(f"{line}\n" for line in [*lines, f"end\t{len(lines)}"])
+
+
+def necessity(required: bool) -> str:
+    """Return the plan's word for whether the boot stops when this fails."""
+    return "required" if required else "optional"
+
+
+def machine_id(site: Site, node: str) -> str:
+    """Return the node's machine-id: the same at every boot, different for every node (machine-id(5), a version 4 UUID in form).
+
+    `site.litemachineseed` tells apart two sites that use the same node names.
+    """
+    digest = hashlib.sha256(f"statelite machine-id\0{site.setting('litemachineseed')}\0{node}".encode()).hexdigest()
+    return f"{digest[:12]}4{digest[13:16]}{'89ab'[int(digest[16], 16) % 4]}{digest[17:32]}"
+
+
+def join_options(*texts: str) -> str:
+    """Return mount options joined; of one written twice (`vers=3` after `vers=4.2`, `rw` after `ro`) the later counts."""
+    kept: dict[str, str] = {}
+    opposites = {"rw": "ro", "ro": "rw", "hard": "soft", "soft": "hard", "lock": "nolock", "nolock": "lock", "nfsvers": "vers"}
+    for option in ",".join(texts).split(","):
+        name = option.strip().split("=")[0]
+        if not name:
+            continue
+        kept.pop(opposites.get(name, ""), None)
+        kept.pop("nfsvers" if name == "vers" else name, None)
+        kept[name] = option.strip()
+    return ",".join(kept.values())
+
+
+def _level_options(site: Site, level: Level) -> str:
+    """Return how a level is mounted: the site's options, its attribute-cache time, the row's mntopts; always read-only."""
+    actimeo = site.setting("liteactimeo", SETTINGS["liteactimeo"])
+    return join_options(site.setting("litelevelopts", LEVEL_OPTIONS), f"actimeo={actimeo}", level.mntopts, "ro")
+
+
+def _state_warning(state: State | None, node: str) -> Iterable[str]:
+    if state is not None and state.directory.rsplit("/", 1)[-1] == node:
+        yield f"{state.where}: '{state.directory}' ends in the node's name, so the state is in {state.directory}/{node}"
+
+
+def place_steps(entries: Sequence[Placed], node: str) -> list[Step]:
+    """Return the entries with place, attachment and depth, listed parents before their children.
+
+    Inside a volatile directory a volatile entry is part of its parent's copy; inside a persistent one a persistent
+    entry is part of the node's own directory; everything else inside a listed directory is mounted over it.
+    """
+    steps: dict[str, Step] = {}
+    for entry in sorted(entries, key=lambda each: (each.path.count("/"), each.path)):
+        above = steps[entry.parent] if entry.parent else None
+        place, attach = _place(entry, above, node)
+        steps[entry.path] = Step(
+            entry.path,
+            entry.kind,
+            entry.storage,
+            entry.attachment,
+            entry.required,
+            above.path if above else None,
+            place,
+            attach,
+            above.depth + 1 if above else 0,
+        )
+    return sorted(steps.values(), key=lambda step: (step.depth, step.path))
+
+
+def _place(entry: Placed, above: Step | None, node: str) -> tuple[str, str]:
+    """Return (place, attach) of one entry; the words are those of docs/boot-plan.md."""
+    if entry.storage == "ro":
+        return "-", ("bind" if above or entry.attachment == "bind" else "symlink")
+    if entry.storage == "persistent":
+        place = f"persistent/{node}{entry.path}"
+        if above is None:
+            return place, "bind" if entry.attachment == "bind" else "symlink"
+        return place, "inline" if above.storage == "persistent" else "bind"
+    if above is None:
+        # What is bound lies apart from what links lead to: there the image's bridges need their names (lite/bridges.py).
+        return (f"system/bound{entry.path}", "bind") if entry.attachment == "bind" else (f"tmpfs{entry.path}", "image")
+    if above.storage == "tmpfs":
+        return above.place + entry.path[len(above.path) :], "inline"
+    return f"system/below{entry.path}", "bind"
+
+
+def _pending(site: Site, image: Image, layout: Layout) -> list[str]:
+    """Return a note for every row that the image's tree is not laid out for yet (decisions.md, Layout)."""
+    declared = {entry.path: (entry.storage, entry.attachment) for entry in entries_for(site, image.name)}
+    present = {path: (entry.storage, entry.attachment) for entry in layout.entries for path in entry.written}
+    present.update((path, declared[path]) for path in layout.satisfied if path in declared)
+    return [
+        f"pending liteimg: {path} is {_said(declared.get(path))} in litefile and {_said(present.get(path))} in the image"
+        for path in sorted(declared.keys() | present.keys())
+        if declared.get(path) != present.get(path)
+    ]
+
+
+def _said(option: tuple[str, str] | None) -> str:
+    return f"{option[0]} by {option[1]}" if option else "not listed"
+
+
+def compile_plan(site: Site, node: str, layout: Layout, image: Image, generation: str) -> NodePlan:
+    """Return the boot plan of `node` from the entries its image is laid out for and the live tables.
+
+    Raises SiteError, with every fault, when a variable is unset, a server has no address, an entry is persistent
+    and the node has no place for its state, or an entry needs a local disk.
+    """
+    faults: list[Fault] = []
+    entries = layout.entries
+    state: State | None = None
+    levels: list[Level] = []
+    try:
+        state = state_of(site, node, image)
+    except SiteError as error:
+        faults.extend(error.faults)
+    else:
+        if state is None:
+            faults.extend(
+                Fault(
+                    f"table litefile, {entry.path}, node {node}",
+                    "the entry is persistent and no row of the table statelite gives the node a place for its state",
+                    f"Add a row to the table statelite for {node} or one of its groups, with statemnt server:/directory",
+                )
+                for entry in entries
+                if entry.storage == "persistent"
+            )
+    try:
+        levels = levels_of(site, node, image)
+    except SiteError as error:
+        faults.extend(error.faults)
+    faults.extend(
+        Fault(
+            f"table litefile, {entry.path}, node {node}",
+            "the node has no local disk for an entry with the option localdisk",
+            "Use persistent, or tmpfs, until local disks are set up for the site",
+        )
+        for entry in entries
+        if entry.storage == "localdisk"
+    )
+    raise_faults(faults)
+    return NodePlan(
+        node=node,
+        image=image.name,
+        generation=generation,
+        machine_id=machine_id(site, node),
+        tmpfs=(
+            site.setting("litetmpfssize", SETTINGS["litetmpfssize"]),
+            site.setting("litetmpfsinodes", SETTINGS["litetmpfsinodes"]),
+            image.permission,
+        ),
+        state=state,
+        state_options=join_options(site.setting("litestateopts", STATE_OPTIONS), state.mntopts) if state else "",
+        state_required=any(entry.storage == "persistent" for entry in entries),
+        levels=[(level, _level_options(site, level)) for level in levels],
+        steps=place_steps(entries, node),
+        stands=layout.satisfied,
+        bridges=layout.bridges,
+        notes=[*_state_warning(state, node), *_pending(site, image, layout)],
+    )

@@ -1,0 +1,108 @@
+#!/bin/sh
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The statelite agent: from a mounted root image to a root this node can live in, just before switch_root.
+# Exit status: 0 the root is ready; 3 the boot failed and was reported, start the node again.
+# docs/boot-plan.md says what it does, in which order, and how long it waits for whom.
+
+set -u
+here=${0%/*}
+NEWROOT=${NEWROOT:-/sysroot}
+CONSOLE=${STATELITE_CONSOLE:-/dev/console}
+RUN=/run/statelite
+S=$NEWROOT/.statelite
+PLAN=$RUN/plan
+TAB=$(printf '\t')
+CA=/etc/statelite/ca.pem
+export CONSOLE RUN S PLAN TAB CA
+
+for part in words service mounts identity lease report; do
+    # shellcheck source=/dev/null  # the parts beside this file
+    . "$here/$part.sh"
+done
+
+give_up() { # $1 stage, $2 message: tell the site, wait as many failures deserve, then the node starts again
+    say "boot failed at $1: $2"
+    report_failure "$1" "$2"
+    pause=$((ATTEMPTS * ATTEMPTS * 10))
+    [ "$pause" -le "$LONGEST_WAIT" ] || pause=$LONGEST_WAIT
+    say "attempt $ATTEMPTS failed; starting again in $pause s"
+    sleep "$pause"
+    exit 3
+}
+
+until_done() { # $1 stage, the command follows: retried in place, every failure reported, waits doubling up to ten minutes
+    stage=$1 wait=5
+    shift
+    until "$@"; do
+        report_failure "$stage" "${TROUBLE:-$stage failed}"
+        say "$stage: again in $wait s"
+        sleep "$wait"
+        wait=$((wait * 2))
+        [ "$wait" -le "$LONGEST_WAIT" ] || wait=$LONGEST_WAIT
+    done
+}
+
+plan_basics() { # tmpfs size, node name and image of the plan; state
+    while IFS=$TAB read -r kind a b c d _; do
+        case $kind in
+            node) NODE=$a ;;
+            image) IMAGE=$a GENERATION=$b ;;
+            tmpfs) size_statelite "$a" "$b" "$c" || say "/.statelite keeps its default size ($a, $b, $c refused)" ;;
+            stands) note "$a leads to $b, which the node mounts for itself" ;;
+            note) say "$a" ;;
+            state)
+                if [ "$d" = required ]; then
+                    until_done state mount_state "$a" "$b" "$c"
+                else
+                    mount_state "$a" "$b" "$c" || :
+                fi
+                ;;
+        esac
+    done < "$PLAN"
+}
+
+carry_out() { # the entries, inside the root; /dev and /proc are there only for that long
+    cp "$PLAN" "$S/system/plan" && cp "$here/entries.sh" "$S/system/entries.sh" || return 1
+    lent=''
+    for place in dev proc; do
+        if ! mountpoint -q "$NEWROOT/$place"; then
+            mount --bind "/$place" "$NEWROOT/$place" || return 1
+            lent="$NEWROOT/$place $lent"
+        fi
+    done
+    chroot "$NEWROOT" /bin/sh ${DEBUG:+-x} /.statelite/system/entries.sh >> "$LOG" 2>&1
+    status=$?
+    for place in $lent; do
+        umount "$place"
+    done
+    return "$status"
+}
+
+mkdir -p "$RUN"
+: > "$LOG"
+read_words
+if [ -n "$DEBUG" ]; then
+    set -x
+fi
+set_clock
+[ -r "$CA" ] || CA=$NEWROOT$CA
+stop_point plan
+mount_statelite || give_up statelite "no tmpfs at /.statelite"
+obtain_plan
+plan_basics
+until_done levels mount_levels
+stop_point entries
+carry_out || give_up entries "the entries could not be carried out: $(tail -n 3 "$LOG" | tr '\n\t' '  ')"
+count_results
+set_identity
+keep_address
+write_report
+keep_plan
+[ -z "$BROKEN" ] || give_up entries "required entries failed:$BROKEN"
+send_report
+say "STATELITE node=$NODE image=$IMAGE generation=$GENERATION plan=$ORIGIN done=$DONE failed=$FAILED"
+stop_point switch_root
+cp "$LOG" "$S/statelite.log"
+exit 0

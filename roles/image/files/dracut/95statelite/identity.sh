@@ -1,0 +1,66 @@
+#!/bin/sh
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Machine-id, hostname and resolv.conf of this node. Sourced by agent.sh.
+
+bind_over() { # $1 path below the root: what is written in /.statelite/system stands there, read-only root or not
+    if [ -e "$NEWROOT$1" ] && [ ! -L "$NEWROOT$1" ]; then
+        mount --bind "$S/system/${1##*/}" "$NEWROOT$1" || say "$1 can't be mounted over"
+    else
+        note "$1 is left as the image has it"
+    fi
+}
+
+listed() { # $1 path: 0 when the plan has an entry for it
+    grep -q "^entry$TAB$1$TAB" "$PLAN"
+}
+
+source_of() { # $1 path -> where its content came from
+    sed -n "s|^$1${TAB}done$TAB\\([^$TAB]*\\)$TAB.*|\\1|p" "$S/system/results"
+}
+
+set_identity() {
+    while IFS=$TAB read -r kind value _; do
+        case $kind in
+            machine-id) id=$value ;;
+            hostname) name=$value ;;
+        esac
+    done < "$PLAN"
+    printf '%s\n' "$id" > "$S/system/machine-id"
+    chmod 0444 "$S/system/machine-id"
+    printf '%s\n' "$name" > "$S/system/hostname"
+    [ ! -w /proc/sys/kernel/hostname ] || printf '%s\n' "$name" > /proc/sys/kernel/hostname
+    for file in machine-id hostname; do
+        listed "/etc/$file" || bind_over "/etc/$file"
+    done
+    set_resolver
+}
+
+dhcp_resolver() { # what DHCP said, from where dracut's client left it
+    if [ -s /etc/resolv.conf ]; then
+        cat /etc/resolv.conf
+    else
+        cat /tmp/net.*.resolv.conf 2> /dev/null
+    fi
+}
+
+set_resolver() { # listed and found in a level or in the state: that; a link: left; else what DHCP said
+    dhcp_resolver > "$S/system/resolv.conf" || :
+    chmod 0644 "$S/system/resolv.conf"
+    [ -s "$S/system/resolv.conf" ] || return 0
+    if listed /etc/resolv.conf; then
+        case $(source_of /etc/resolv.conf) in
+            default | created) cat "$S/system/resolv.conf" > "$NEWROOT/etc/resolv.conf" 2> /dev/null || note '/etc/resolv.conf is not writable' ;;
+        esac
+        return 0
+    fi
+    # A listed /etc that a level brought has that level's file.
+    if listed /etc; then
+        case $(source_of /etc) in
+            default | created | kept) ;;
+            *) [ ! -s "$NEWROOT/etc/resolv.conf" ] || return 0 ;;
+        esac
+    fi
+    bind_over /etc/resolv.conf
+}

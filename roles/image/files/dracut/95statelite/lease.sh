@@ -1,0 +1,51 @@
+#!/bin/sh
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The address outlives dracut's DHCP client: kept for good by the kernel, renewed at the server by a unit. Sourced by agent.sh.
+
+keep_address() {
+    for file in /tmp/dhclient.*.lease; do
+        [ -s "$file" ] || continue
+        interface=${file#/tmp/dhclient.}
+        interface=${interface%.lease}
+        # The root, and every file of it, comes over this address: it must not go when a lease ends.
+        ip -4 -o addr show dev "$interface" scope global | sed -n 's/.* inet \([^ ]*\) .*/\1/p' > "$RUN/addresses"
+        while read -r address; do
+            ip addr change "$address" dev "$interface" valid_lft forever preferred_lft forever || say "$address on $interface keeps its lifetime"
+        done < "$RUN/addresses"
+        hand_over "$interface" "$file"
+    done
+}
+
+hand_over() { # $1 interface, $2 lease file: a unit in /run, which the node's own systemd takes over
+    client=''
+    for path in /sbin/dhclient /usr/sbin/dhclient; do
+        [ ! -x "$NEWROOT$path" ] || client=$path
+    done
+    if [ -z "$client" ]; then
+        note "the image has no dhclient: the lease of $1 is not renewed, its address stays"
+        return 0
+    fi
+    units=/run/systemd/system
+    mkdir -p /run/statelite "$units/multi-user.target.wants"
+    cp "$2" "/run/statelite/dhclient.$1.lease"
+    printf '%s\n' '#!/bin/sh' '# Renewed leases change nothing here: the root is mounted over this address (see docs/boot-plan.md).' 'exit 0' \
+        > /run/statelite/lease-script
+    chmod 0755 /run/statelite/lease-script
+    cat > "$units/statelite-lease@.service" << 'UNIT'
+[Unit]
+Description=DHCP lease of %I, taken over from the initramfs
+Documentation=https://docs.ansible.com/ansible/latest/collections/diskless/statelite/
+DefaultDependencies=no
+After=systemd-remount-fs.service
+Conflicts=shutdown.target
+Before=shutdown.target
+
+[Service]
+UNIT
+    printf 'ExecStart=-%s -4 -d -q -cf /dev/null -sf /run/statelite/lease-script -pf /run/statelite/dhclient.%%I.pid -lf /run/statelite/dhclient.%%I.lease %%I\n' \
+        "$client" >> "$units/statelite-lease@.service"
+    printf 'Restart=always\nRestartSec=60\nTimeoutStopSec=5\n' >> "$units/statelite-lease@.service"
+    ln -sf ../statelite-lease@.service "$units/multi-user.target.wants/statelite-lease@$1.service"
+}

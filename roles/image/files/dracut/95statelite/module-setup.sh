@@ -1,0 +1,32 @@
+#!/bin/bash
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# dracut module: the statelite agent and everything it calls.
+
+check() {
+    require_binaries openssl timeout chroot xargs || return 1
+    return 255
+}
+
+depends() {
+    echo base nfs network-legacy
+}
+
+install() {
+    inst_multiple cat chmod chroot cmp cp cut date grep ip ln mkdir mount mountpoint mv openssl rm rmdir sed setsid sha256sum sleep sync tail \
+        timeout tr umount uname xargs
+    inst_multiple -o reboot
+    inst_hook cmdline 20 "${moddir:?}/statelite-cmdline.sh"
+    inst_hook pre-pivot 50 "${moddir:?}/statelite-pre-pivot.sh"
+    local file
+    for file in agent words service mounts entries identity lease report; do
+        inst_simple "${moddir:?}/$file.sh" "/usr/lib/statelite/$file.sh"
+    done
+    [[ -e ${dracutsysrootdir-}/etc/statelite/ca.pem ]] && inst_simple /etc/statelite/ca.pem
+    mkdir -p "${initdir:?}/etc/statelite" "${initdir:?}/etc/cmdline.d"
+    # A node's clock is never behind the day its initramfs was made (decisions.md, The node).
+    printf '%s\n' "${SOURCE_DATE_EPOCH:-$(date +%s)}" > "${initdir:?}/etc/statelite/build-time"
+    # dracut's own failures must not end in a root shell either (architecture.md, law 6).
+    printf 'rd.shell=0 rd.emergency=reboot\n' > "${initdir:?}/etc/cmdline.d/95statelite.conf"
+}

@@ -1,0 +1,144 @@
+#!/bin/sh
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Talking to the answer service: TLS verified by the site's CA, answers whole or not at all. Sourced by agent.sh.
+
+FIRST_WAITS='2 4 8 16 30 30'
+LONGEST_WAIT=600
+ORIGIN=- REFUSAL='' ATTEMPTS=1
+export ORIGIN REFUSAL ATTEMPTS
+
+ask() { # $1 command, arguments follow; the answer's <data> lines go to $RUN/data; 0 answered, 1 refused (text in REFUSAL), 2 unreachable
+    command=$1
+    shift
+    REFUSAL=''
+    {
+        printf '<xcatrequest>\n<command>%s</command>\n' "$command"
+        for argument in "$@"; do
+            printf '<arg>'
+            printf '%s' "$argument" | sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g'
+            printf '</arg>\n'
+        done
+        printf '</xcatrequest>\n'
+    } > "$RUN/request"
+    send_request
+}
+
+send_request() { # sends $RUN/request
+    case $HOST in
+        '') REFUSAL='the kernel line has no XCAT= word'; return 2 ;;
+        *[!0-9.]*) case $HOST in *:*) check=-verify_ip connect="[$HOST]:$PORT" ;; *) check=-verify_hostname connect=$HOST:$PORT ;; esac ;;
+        *) check=-verify_ip connect=$HOST:$PORT ;;
+    esac
+    timeout 30 openssl s_client -connect "$connect" -CAfile "$CA" "$check" "$HOST" -verify_return_error -quiet \
+        < "$RUN/request" > "$RUN/answer" 2> "$RUN/tls" || :
+    if ! grep -q '^  <serverdone></serverdone>$' "$RUN/answer"; then
+        REFUSAL=$(sed -n '/error\|rror:\|refused\|unreachable/p' "$RUN/tls" | sed -n '1,2p' | tr '\n' ' ')
+        REFUSAL=${REFUSAL:-no whole answer from $connect}
+        return 2
+    fi
+    if grep -q '^  <error>' "$RUN/answer"; then
+        REFUSAL=$(sed -n 's/^  <error>\(.*\)<\/error>$/\1/p' "$RUN/answer" | plain_text | tr '\n' ' ')
+        return 1
+    fi
+    sed -n 's/^  <data>\(.*\)<\/data>$/\1/p' "$RUN/answer" | plain_text > "$RUN/data"
+}
+
+plain_text() {
+    sed "s/&lt;/</g; s/&gt;/>/g; s/&quot;/\"/g; s/&#39;/'/g; s/&amp;/\\&/g"
+}
+
+whole() { # $1 file: 0 when it is a plan of our format with all its lines
+    head=$(sed -n 1p "$1") last=$(sed -n '$p' "$1") lines=$(sed -n '$=' "$1")
+    [ "$head" = "statelite-plan${TAB}1" ] && [ "$last" = "end${TAB}$((${lines:-1} - 1))" ]
+}
+
+for_this_image() { # $1 plan: 0 when it was made for the image and generation that this node boots
+    [ -n "$IMAGE" ] || return 1
+    grep -q -F -x "image${TAB}$IMAGE${TAB}${GENERATION:--}" "$1"
+}
+
+ask_for_plan() { # 0: $PLAN is the site's answer
+    ask bootplan "image=$IMAGE" "generation=$GENERATION"
+    answer=$?
+    if [ "$answer" = 0 ] && whole "$RUN/data"; then
+        cp "$RUN/data" "$PLAN"
+        ORIGIN=service
+        return 0
+    fi
+    [ "$answer" != 0 ] || REFUSAL='the boot plan was cut short'
+    return $((answer + 1))
+}
+
+obtain_plan() { # sets $PLAN and $ORIGIN; asks, falls back only when nobody answers, else asks for ever
+    wait=30
+    for pause in $FIRST_WAITS 0; do
+        ask_for_plan && return 0
+        reached=$?
+        say "boot plan: $REFUSAL"
+        sleep "$pause"
+    done
+    while :; do
+        # 3 = unreachable. An answer that refuses is the site's word: it is never overruled by an old plan.
+        if [ "$reached" = 3 ] && fall_back; then
+            return 0
+        fi
+        say "no boot plan; asking again in $wait s"
+        sleep "$wait"
+        wait=$((wait * 2))
+        [ "$wait" -le "$LONGEST_WAIT" ] || wait=$LONGEST_WAIT
+        ask_for_plan && return 0
+        reached=$?
+        say "boot plan: $REFUSAL"
+    done
+}
+
+fall_back() { # 0: $PLAN is the plan this node carried out last, else what the image's template comes to
+    if [ -n "$NODE" ] && [ -n "$STATEMNT" ]; then
+        server=${STATEMNT%%:/*} directory=/${STATEMNT#*:/}
+        if mount_state "$server" "$directory" "vers=4.2,hard${MNTOPTS:+,$MNTOPTS}"; then
+            kept=$S/persistent/$NODE/.statelite/plan
+            if [ -r "$kept" ] && whole "$kept" && for_this_image "$kept"; then
+                cp "$kept" "$PLAN"
+                ORIGIN=kept
+                say 'the service does not answer: using the plan that this node carried out last'
+                return 0
+            fi
+        fi
+    fi
+    template=$S/image/.statelite/plan.template
+    if [ -n "$NODE" ] && [ -r "$template" ] && whole "$template" && for_this_image "$template"; then
+        needs=$(sed -n "s/^needs$TAB//p" "$template" | sed -n 1p)
+        if [ -n "$needs" ]; then
+            say "the image's own plan can't be used: $needs"
+            return 1
+        fi
+        seed=$(sed -n "s/^machine-seed$TAB//p" "$template")
+        id=$(printf 'statelite machine-id\0%s\0%s' "${seed#-}" "$NODE" | sha256sum)
+        id=${id%% *}
+        sed "s/^\\(node\\|hostname\\)$TAB.*/\\1$TAB$NODE/; s/^machine-seed$TAB.*/machine-id$TAB$(machine_id "$id")/; s/\$NODE/$NODE/g" \
+            "$template" > "$PLAN"
+        ORIGIN=template
+        say "the service does not answer: using the image's own plan"
+        return 0
+    fi
+    return 1
+}
+
+machine_id() { # $1 sha256 in hex -> the form of nodeplan.machine_id
+    digits=$1
+    head=$(printf '%s' "$digits" | cut -c1-12)
+    case $(printf '%s' "$digits" | cut -c17) in
+        [048c]) variant=8 ;; [159d]) variant=9 ;; [26ae]) variant=a ;; *) variant=b ;;
+    esac
+    printf '%s4%s%s%s' "$head" "$(printf '%s' "$digits" | cut -c14-16)" "$variant" "$(printf '%s' "$digits" | cut -c18-32)"
+}
+
+report_failure() { # $1 stage, $2 message; sets $ATTEMPTS (failed boots since the last good report, as the service counts them)
+    ATTEMPTS=1
+    if ask bootfailure "stage=$1" "message=$2" "image=$IMAGE" "generation=$GENERATION" 2> /dev/null; then
+        read -r ATTEMPTS < "$RUN/data" || ATTEMPTS=1
+        case $ATTEMPTS in '' | *[!0-9]*) ATTEMPTS=1 ;; esac
+    fi
+}

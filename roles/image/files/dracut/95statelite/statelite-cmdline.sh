@@ -1,0 +1,26 @@
+#!/bin/sh
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# cmdline hook: NFSROOT=SERVER:DIR of the statelite document becomes dracut's root=nfs:SERVER:DIR/rootimg:ro.
+
+# shellcheck source=/dev/null  # dracut's own, in the initramfs
+type getarg > /dev/null 2>&1 || . /lib/dracut-lib.sh
+
+statelite_nfsroot=$(getarg NFSROOT=)
+statelite_root=$(getarg root=)
+
+if getargbool 0 shell; then
+    rm -f /etc/cmdline.d/95statelite.conf
+    unset CMDLINE
+fi
+
+if [ -n "$statelite_nfsroot" ]; then
+    statelite_wanted="nfs:${statelite_nfsroot%/}/rootimg:ro"
+    case "$statelite_root" in
+        "") export root="$statelite_wanted" ;;
+        "${statelite_wanted}" | "${statelite_wanted},"* | "nfs4${statelite_wanted#nfs}" | "nfs4${statelite_wanted#nfs},"*) ;;
+        *) die "NFSROOT=$statelite_nfsroot and root=$statelite_root name different root images: correct one of the two words" ;;
+    esac
+fi
+unset statelite_nfsroot statelite_root statelite_wanted
