@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import SiteError
 from ..tables.schema import TABLES
+from .images import image_of, osimage
 from .servers import nfsserver, resolve, tftpserver, xcatmaster
 from .values import Value, attribute
 
@@ -21,6 +22,9 @@ __all__ = ["Value", "attribute", "location", "substitute"]
 
 VARIABLES = re.compile(r"\$[^/:\s#]*")
 """One run of variables: it ends at `/`, `:`, a blank or `#`."""
+
+IMAGE_COLUMNS = {"os": "osvers", "arch": "osarch", "profile": "profile"}
+"""What nodetype says about a node when it does not: what its image says."""
 
 DEFAULTED: dict[tuple[str, str], Callable[[Site, str], str]] = {
     ("noderes", "nfsserver"): nfsserver,
@@ -56,9 +60,18 @@ def _variable(site: Site, node: str, variable: str, where: str) -> str:
     if (table, column) in DEFAULTED:
         return DEFAULTED[table, column](site, node)
     found = attribute(site, node, table, column)
-    if found is None:
+    text = found.text if found else _of_image(site, node, table, column)
+    if not text:
         raise _unset(where, variable, node)
-    return found.text
+    return text
+
+
+def _of_image(site: Site, node: str, table: str, column: str) -> str:
+    """Return what the node's image says in place of an unset os, arch or profile, else an empty text."""
+    method = attribute(site, node, "nodetype", "provmethod")
+    if table != "nodetype" or column not in IMAGE_COLUMNS or method is None:
+        return ""
+    return osimage(site, image_of(site, node)).column(IMAGE_COLUMNS[column])
 
 
 def substitute(site: Site, node: str, text: str, where: str) -> str:

@@ -34,12 +34,16 @@ class Level:
 
 @dataclass(frozen=True)
 class State:
-    """Where the state of one node is: `<server>:<directory>/<node>`, `directory` without the node's name."""
+    """Where the state of one node is: `<server>:<directory>/<node>`, `directory` without the node's name.
+
+    `written_server` tells whether the row names a server; without one it is the node's NFS server.
+    """
 
     server: str
     directory: str
     mntopts: str
     where: str
+    written_server: bool
 
 
 def _priority(level: Level) -> tuple[float, str]:
@@ -118,5 +122,5 @@ def state_of(site: Site, node: str, image: Image) -> State | None:
         where = f"table statelite, {source}, image {row.get('image') or 'ALL'}, column statemnt"
         server, directory = location(site, node, written, where)
         mntopts = next((each.get("mntopts") or "" for _source, each in rows if each.get("mntopts")), "")
-        return State(server or nfsserver(site, node), directory, mntopts, where)
+        return State(server or nfsserver(site, node), directory, mntopts, where, server is not None)
     return None

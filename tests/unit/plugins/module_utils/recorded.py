@@ -1,7 +1,7 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The recorded runs of the original system (../shared/cases), read where they lie."""
+"""The recorded runs of the original system: those given, those beside the repository, or our copy of the ones used here."""
 
 from __future__ import annotations
 
@@ -14,13 +14,18 @@ from typing import Any
 
 
 def cases() -> Path:
-    """Return the directory of recorded cases: STATELITE_CASES, else `shared/cases` beside one of our parent directories."""
+    """Return the directory of cases: STATELITE_CASES, else `shared/cases` beside a parent directory, else our copy."""
     given = os.environ.get("STATELITE_CASES")
-    places = [Path(given)] if given else [parent / "shared" / "cases" for parent in Path(__file__).resolve().parents]
-    for place in places:
-        if (place / "answers.json").is_file():
-            return place
-    raise FileNotFoundError("the recorded cases are not here: set STATELITE_CASES to the directory that holds answers.json")
+    if given:
+        return Path(given)
+    here = Path(__file__).resolve()
+    beside = [parent / "shared" / "cases" for parent in here.parents]
+    return next((place for place in beside if (place / "answers.json").is_file()), here.parent / "cases")
+
+
+def names(kind: str) -> list[str]:
+    """Return the names of all cases of `nodeset` or `liteimg`."""
+    return sorted(path.stem for path in (cases() / kind).glob("*.json"))
 
 
 def answer(name: str) -> dict[str, str]:

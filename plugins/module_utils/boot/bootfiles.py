@@ -1,0 +1,168 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one TFTP directory holds of ours: nodes' boot files and links, and each image's kernel and initramfs as a pair."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..apply.files import read_bytes, sync_directory, write_file, write_link
+from ..errors import SiteError
+from . import pxelinux
+
+EXCHANGE = 2
+"""RENAME_EXCHANGE of renameat2(2)."""
+
+AT_CWD = -100
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A kernel and an initramfs, and the directory below the TFTP root that nodes fetch both from."""
+
+    directory: str
+    sources: Mapping[str, str]
+
+    def path(self, name: str) -> str:
+        """Return the path of one of the two as a boot file names it."""
+        return f"{self.directory}/{name}"
+
+    def differs(self, tftpdir: str) -> bool:
+        """Return whether the copies are missing or are not those of the sources (size and time of change)."""
+        for name, source in self.sources.items():
+            try:
+                copy = os.lstat(os.path.join(tftpdir, self.directory, name))
+            except (FileNotFoundError, NotADirectoryError):
+                return True
+            own = os.stat(source)
+            if (copy.st_size, copy.st_mtime_ns) != (own.st_size, own.st_mtime_ns):
+                return True
+        return False
+
+    def put(self, tftpdir: str) -> None:
+        """Copy both into a new directory and put it in place by one rename; what else was in the old one moves along."""
+        target = os.path.join(tftpdir, self.directory)
+        parent = os.path.dirname(target)
+        os.makedirs(parent, exist_ok=True)
+        staging = os.path.join(parent, f".{os.path.basename(target)}.new")
+        shutil.rmtree(staging, ignore_errors=True)
+        os.mkdir(staging, 0o755)
+        for name, source in self.sources.items():
+            copy = os.path.join(staging, name)
+            shutil.copyfile(source, copy)
+            shutil.copystat(source, copy)
+            os.chmod(copy, 0o644)
+            with open(copy, "rb") as stream:
+                os.fsync(stream.fileno())
+        sync_directory(staging)
+        if os.path.isdir(target) and not os.path.islink(target):
+            exchange(staging, target)
+            for name in set(os.listdir(staging)) - set(self.sources):
+                os.rename(os.path.join(staging, name), os.path.join(target, name))
+            shutil.rmtree(staging)
+        else:
+            os.rename(staging, target)
+        sync_directory(parent)
+
+
+def exchange(one: str, other: str) -> None:
+    """Swap two paths of one file system in one step, so that a reader finds either pair whole."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.renameat2(AT_CWD, os.fsencode(one), AT_CWD, os.fsencode(other), EXCHANGE) != 0:
+        code = ctypes.get_errno()
+        raise SiteError.of(other, f"cannot be replaced in one step ({os.strerror(code)})", _exchange_mend(code))
+
+
+def _exchange_mend(code: int) -> str:
+    if code in (errno.EINVAL, errno.ENOSYS):
+        return "Put the TFTP directory on a file system that can exchange directories, such as ext4, xfs or btrfs"
+    return "Remove it and run nodeset again"
+
+
+@dataclass
+class BootFiles:
+    """What is wanted in one TFTP directory; nodes of `known` that are not named keep what they have.
+
+    `texts` is the text of each node's file, `links` the node that each link leads to.
+    """
+
+    tftpdir: str
+    known: frozenset[str]
+    texts: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    pairs: dict[str, Pair] = field(default_factory=dict)
+    written: list[str] = field(default_factory=list, init=False)
+    linked: list[str] = field(default_factory=list, init=False)
+    removed: list[str] = field(default_factory=list, init=False)
+    copied: list[str] = field(default_factory=list, init=False)
+
+    @property
+    def directory(self) -> str:
+        """The directory of boot files."""
+        return os.path.join(self.tftpdir, pxelinux.DIRECTORY)
+
+    def compare(self) -> None:
+        """Read the directory and note what is to be done."""
+        self.copied = sorted(name for name, pair in self.pairs.items() if pair.differs(self.tftpdir))
+        files, links = self._present()
+        self.written = sorted(node for node, text in self.texts.items() if self._read(node) != text)
+        self.linked = sorted(name for name, node in self.links.items() if links.get(name) != node)
+        gone = {name for name in files if name not in self.known and self._is_ours(name)}
+        stale = {
+            name
+            for name, node in links.items()
+            if pxelinux.is_link_name(name) and (node in gone or (node in self.texts and name not in self.links))
+        }
+        self.removed = sorted(gone) + sorted(stale)
+
+    def _present(self) -> tuple[list[str], dict[str, str]]:
+        """Return the names of plain files and the targets of links in the directory."""
+        files: list[str] = []
+        links: dict[str, str] = {}
+        try:
+            with os.scandir(self.directory) as entries:
+                for entry in entries:
+                    if entry.is_symlink():
+                        links[entry.name] = os.readlink(entry.path)
+                    elif entry.is_file():
+                        files.append(entry.name)
+        except FileNotFoundError:
+            pass
+        return files, links
+
+    def _read(self, name: str) -> str | None:
+        path = os.path.join(self.directory, name)
+        content = None if os.path.islink(path) else read_bytes(path)
+        return None if content is None else content.decode(errors="replace")
+
+    def _is_ours(self, name: str) -> bool:
+        return bool(pxelinux.FORM.match(self._read(name) or ""))
+
+    def lines(self) -> list[str]:
+        """Return one line a change."""
+        below = pxelinux.DIRECTORY
+        return [
+            *(f"+ {self.tftpdir}/{self.pairs[name].directory}: kernel and initramfs of {name}" for name in self.copied),
+            *(f"+ {self.tftpdir}/{below}/{node}: {self.texts[node].splitlines()[0][1:]}" for node in self.written),
+            *(f"+ {self.tftpdir}/{below}/{name} -> {self.links[name]}" for name in self.linked),
+            *(f"- {self.tftpdir}/{below}/{name}" for name in self.removed),
+        ]
+
+    def apply(self) -> None:
+        """Pairs first, then files, then links: a node never finds a file whose kernel is not there."""
+        for name in self.copied:
+            self.pairs[name].put(self.tftpdir)
+        if self.written or self.linked:
+            os.makedirs(self.directory, exist_ok=True)
+        for node in self.written:
+            write_file(os.path.join(self.directory, node), self.texts[node].encode())
+        for name in self.linked:
+            write_link(os.path.join(self.directory, name), self.links[name])
+        for name in self.removed:
+            os.unlink(os.path.join(self.directory, name))
