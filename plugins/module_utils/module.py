@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -38,13 +39,15 @@ def diff_of(lines: list[str]) -> dict[str, str]:
 
 
 def invocation_of(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options as they are echoed: bulk rows and file content only as counts."""
+    """Return the options as they are echoed: bulk rows and file content only as counts, a URL without its user and password."""
     echoed: dict[str, Any] = {}
     for name, value in params.items():
         if name == "rows" and isinstance(value, list):
             echoed[name] = f"{len(value)} rows"
         elif name == "content" and isinstance(value, str):
             echoed[name] = f"{len(value)} characters"
+        elif name == "site" and isinstance(value, str):
+            echoed[name] = re.sub(r"://[^/@]*@", "://...@", value)
         else:
             echoed[name] = value
     return {"module_args": echoed}
@@ -61,10 +64,11 @@ def run(argument_spec: dict[str, Any], read_and_plan: Callable[..., Plan], **mod
     try:
         plan = read_and_plan(dict(module.params), module.warn)
         lines = plan.lines()
-        report["changed"] = bool(lines)
-        report["diff"] = diff_of(lines)
+        report.update(changed=bool(lines), diff=diff_of(lines))
         if lines and not module.check_mode:
             plan.apply()
+            lines = plan.lines()  # a plan of rows is made anew when another writer came first
+            report.update(changed=bool(lines), diff=diff_of(lines))
         report.update(plan.result())
     except SiteError as error:
         report["faults"] = [{"where": fault.where, "what": fault.what, "mend": fault.mend} for fault in error.faults]

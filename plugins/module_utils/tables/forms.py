@@ -21,7 +21,7 @@ END_OF_LINE = re.compile(r"[^\n]*\n?")
 
 @dataclass
 class Parsed:
-    """Rows as they stand in a text, and the place of each, such as "line 7"."""
+    """Rows as they stand in a text, blank cells of CSV columns as '', and the place of each, such as "line 7"."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     places: list[str] = field(default_factory=list)
@@ -86,7 +86,7 @@ def parse_csv(text: str, columns: Sequence[str], source: str) -> Parsed:
         if problem is not None:
             faults.append(Fault(f"{source} line {line.number}", *problem))
             continue
-        parsed.rows.append({name: cell for name, cell in zip(names, line.cells) if cell})
+        parsed.rows.append({**dict.fromkeys(names, ""), **dict(zip(names, line.cells))})
         parsed.places.append(f"line {line.number}")
     raise_faults(faults)
     return parsed

@@ -110,6 +110,15 @@ def _litefile_rule(row: Row) -> Iterable[tuple[str, str, str]]:
         yield "options", "a directory can't be concatenated", "List its files, or use tmpfs for the directory"
 
 
+def location_warnings(rows: Iterable[Row]) -> list[str]:
+    """Return a warning for each statelite row whose directory already ends in the node's name: state would lie in NAME/NAME."""
+    return [
+        f"statelite {row.get('node')}: {row.get('statemnt')} ends in the node's name, and every node gets a directory of its name below it"
+        for row in rows
+        if row.get("statemnt", "").rstrip("/").rpartition("/")[2] in ("$node", row.get("node"))
+    ]
+
+
 IMAGE_TEXT = "The osimage, or an image group, that the row is for; V(ALL) or blank for every image."
 REQUIRED = ("no", "yes")
 

@@ -82,11 +82,13 @@ def after_changes(tables: Mapping[str, Sequence[Row]], changes: Iterable[Change]
     """Return the rows of the changed tables as they will stand after the changes."""
     result: dict[str, dict[tuple[str, ...], Row]] = {}
     for change in changes:
-        rows = result.setdefault(change.table.name, by_key(change.table, tables.get(change.table.name, ())))
+        name = change.table.name
+        if name not in result:
+            result[name] = by_key(change.table, tables.get(name, ()))
         if change.after is None:
-            rows.pop(change.key, None)
+            result[name].pop(change.key, None)
         else:
-            rows[change.key] = change.after
+            result[name][change.key] = change.after
     return {name: list(rows.values()) for name, rows in result.items()}
 
 
@@ -97,16 +99,18 @@ def exclusive_keys(
 
     Raises SiteError when nothing is declared for what would be emptied and `allow_empty` does not say that this is meant.
     """
-    position = table.key.index("image") if image is not None else -1
-    image = image or (table.column("image").blank if image is not None else None)
+    if image is None:
+        position = None
+    else:
+        position, image = table.key.index("image"), image or table.column("image").blank
 
     def in_scope(key: tuple[str, ...]) -> bool:
-        return image is None or key[position] == image
+        return position is None or key[position] == image
 
     wanted = {key for key in map(table.key_of, declared) if in_scope(key)}
     going = {key for key in map(table.key_of, present) if in_scope(key)} - wanted
     if going and not wanted and not allow_empty:
-        scope = f"{table.name} of image {image}" if image is not None else table.name
+        scope = f"{table.name} of image {image}" if position is not None else table.name
         raise SiteError.of(
             scope, f"exclusive with an empty list would remove all {len(going)} rows", "Set allow_empty: true when this is meant"
         )

@@ -100,8 +100,10 @@ def check_table(table: Table, rows: Sequence[Row]) -> list[Fault]:
     """Return the faults that only the table as a whole has: rows of one rank that clash."""
     if table is lite.LITEFILE:
         return _litefile_clashes(rows)
-    if table is lite.LITETREE:
-        return _litetree_clashes(rows)
+    if table in (lite.LITETREE, network.POLICY):
+        return _priority_clashes(table, rows)
+    if table in (nodes.HOSTS, nodes.MAC):
+        return _address_clashes(table, rows)
     return []
 
 
@@ -121,16 +123,33 @@ def _litefile_clashes(rows: Sequence[Row]) -> list[Fault]:
     return faults
 
 
-def _litetree_clashes(rows: Sequence[Row]) -> list[Fault]:
-    """Two live rows of one image must not have one priority in two spellings (1 and 1.0): their order would be open."""
-    first: dict[tuple[str, float], Row] = {}
+def _priority_clashes(table: Table, rows: Sequence[Row]) -> list[Fault]:
+    """Two live rows (of one image) must not have one priority in two spellings (1 and 1.0): their order would be open."""
+    first: dict[tuple[object, ...], Row] = {}
     faults = []
     for row in rows:
-        priority, image = lite.LITETREE.key_of(row)
+        priority, *rest = table.key_of(row)
         if not live(row) or rules.number(priority) is not None:
             continue
-        other = first.setdefault((image, float(priority)), row)
+        other = first.setdefault((float(priority), *rest), row)
         if other is not row and other["priority"] != priority:
-            what = f"the row with priority {other['priority']!r} of the same image stands at the same place"
-            faults.append(Fault(f"{lite.LITETREE.address(row)}: priority", what, "Give each row its own number"))
+            what = f"the row with priority {other['priority']!r} stands at the same place"
+            faults.append(Fault(f"{table.address(row)}: priority", what, "Give each row its own number"))
+    return faults
+
+
+def _address_clashes(table: Table, rows: Sequence[Row]) -> list[Fault]:
+    """Two nodes must not have one address: the answer service knows a node by it, and the DHCP server by its hardware address."""
+    column = "ip" if table is nodes.HOSTS else "mac"
+    first: dict[str, str] = {}
+    faults = []
+    for row in rows:
+        text = row.get(column) or ""
+        if not live(row) or not text or rules.computed(text):
+            continue
+        for part in text.split("|"):
+            address = part.partition("!")[0].lower().replace("-", ":")
+            other = first.setdefault(address, row["node"])
+            if other != row["node"]:
+                faults.append(Fault(f"{table.address(row)}: {column}", f"{other} has the address {address} too", "Give each node its own"))
     return faults

@@ -79,17 +79,25 @@ def publish(path: str, current: Callable[[], tuple[str, int, Tables]]) -> None:
             return
         document = {"schema": SCHEMA, "version": version, "database": database, "tables": tables}
         content = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-        temporary = path + ".new"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o640)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            os.fchmod(stream.fileno(), 0o640)
-            group = os.fstat(lock).st_gid
-            if os.fstat(stream.fileno()).st_gid != group:
-                os.fchown(stream.fileno(), -1, group)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.rename(temporary, path)
-        os.fsync(lock)
+        replace_file(path, content, 0o640, os.fstat(lock).st_gid)
     finally:
         os.close(lock)
+
+
+def replace_file(path: str, content: bytes, mode: int, group: int) -> None:
+    """Make `path` hold `content` by one rename. The caller is alone in writing it: the temporary file's name is fixed."""
+    temporary = path + ".new"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        os.fchmod(stream.fileno(), mode)
+        if os.fstat(stream.fileno()).st_gid != group:
+            os.fchown(stream.fileno(), -1, group)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.rename(temporary, path)
+    directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

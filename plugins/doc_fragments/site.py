@@ -1,0 +1,18 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the option that names the site database."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  site:
+    description:
+      - Path of the site database on the managed machine.
+        The first module that writes makes it, and publishes a snapshot beside it.
+    type: str
+    default: /etc/statelite/site.db
+"""

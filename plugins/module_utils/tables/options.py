@@ -1,0 +1,97 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of the modules that declare and read rows, derived from the tables; documentation is made from the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .columns import Column
+from .lite import REQUIRED
+from .schema import TABLES
+from .store import DEFAULT_SITE
+from .things import Thing
+
+Options = dict[str, dict[str, Any]]
+
+
+def column_type(column: Column) -> str:
+    """Return the option type of a column: yes and no are a bool, everything else is text."""
+    return "bool" if column.choices == REQUIRED else "str"
+
+
+def row_options(thing: Thing) -> Options:
+    """Return the suboptions of one declared row.
+
+    None is required and none has choices: the core checks rows from every source, and names all faults at once.
+    """
+    options: Options = {}
+    for column in thing.columns:
+        listed = column.name in thing.lists
+        options[column.name] = {"type": "list", "elements": "str"} if listed else {"type": column_type(column)}
+    for part in thing.parts:
+        if part.single:
+            options[part.option] = {"type": "str"}
+        else:
+            cells = {name: {"type": column_type(part.table.column(name))} for name in part.columns}
+            options[part.option] = {"type": "dict", "options": cells}
+    return options
+
+
+def site_option() -> Options:
+    """Return the option that every module has."""
+    return {"site": {"type": "str", "default": DEFAULT_SITE}}
+
+
+def rows_module(thing: Thing) -> dict[str, Any]:
+    """Return the arguments of `run` for the module that declares rows of `thing`."""
+    options: Options = {
+        "rows": {"type": "list", "elements": "dict", "options": row_options(thing)},
+        "content": {"type": "str"},
+        "src": {"type": "path"},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "exclusive": {"type": "bool", "default": False},
+        "allow_empty": {"type": "bool", "default": False},
+        **site_option(),
+    }
+    if thing.has_image:
+        options["exclusive_for"] = {"type": "str"}
+    sources = [("rows", "content", "src")]
+    return {"argument_spec": options, "mutually_exclusive": sources, "required_one_of": sources}
+
+
+def info_module(thing: Thing) -> dict[str, Any]:
+    """Return the arguments of `run_info` for the module that reads rows of `thing`: the key's columns narrow what is read."""
+    options: Options = {name: {"type": "list", "elements": "str"} for name in thing.table.key}
+    return {"argument_spec": {**options, **site_option()}}
+
+
+def table_option() -> Options:
+    """Return the option that names a table."""
+    return {"table": {"type": "str", "required": True, "choices": list(TABLES)}}
+
+
+def import_module() -> dict[str, Any]:
+    """Return the arguments of `run` for the module that takes a table from a text."""
+    options: Options = {
+        **table_option(),
+        "content": {"type": "str"},
+        "src": {"type": "path"},
+        "exclusive": {"type": "bool", "default": True},
+        "allow_empty": {"type": "bool", "default": False},
+        **site_option(),
+    }
+    sources = [("content", "src")]
+    return {"argument_spec": options, "mutually_exclusive": sources, "required_one_of": sources}
+
+
+def export_module() -> dict[str, Any]:
+    """Return the arguments of `run` for the module that gives a table as text."""
+    options: Options = {
+        **table_option(),
+        "form": {"type": "str", "choices": ["csv", "json"], "default": "csv"},
+        "dest": {"type": "path"},
+        **site_option(),
+    }
+    return {"argument_spec": options}

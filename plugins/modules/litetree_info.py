@@ -1,0 +1,50 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module: read where the content of litefile entries comes from."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: litetree_info
+short_description: Read where the content of litefile entries comes from
+version_added: 0.1.0
+description:
+  - Reads rows of the site database, in the form in which M(diskless.statelite.litetree) takes them.
+  - A database that is not there yet has no rows.
+author: diskless.statelite contributors (@diskless)
+extends_documentation_fragment:
+  - diskless.statelite.attributes.info
+  - diskless.statelite.rows.litetree_info
+seealso:
+  - module: diskless.statelite.litetree
+"""
+
+EXAMPLES = r"""
+- name: Read all levels
+  diskless.statelite.litetree_info:
+"""
+
+RETURN = r"""
+rows:
+  description: The rows, in the order of the database; cells that are blank are left out.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"priority": "1", "directory": "10.77.0.1:/statelite/$nodepos.room"}]
+"""
+
+from functools import partial
+
+from ansible_collections.diskless.statelite.plugins.module_utils.module import run_info
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.options import info_module
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.rows import read_rows
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.things import LITETREE
+
+
+def main() -> None:
+    run_info(read=partial(read_rows, LITETREE), **info_module(LITETREE))
+
+
+if __name__ == "__main__":
+    main()

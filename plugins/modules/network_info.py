@@ -1,0 +1,50 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module: read networks."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: network_info
+short_description: Read networks
+version_added: 0.1.0
+description:
+  - Reads rows of the site database, in the form in which M(diskless.statelite.network) takes them.
+  - A database that is not there yet has no rows.
+author: diskless.statelite contributors (@diskless)
+extends_documentation_fragment:
+  - diskless.statelite.attributes.info
+  - diskless.statelite.rows.network_info
+seealso:
+  - module: diskless.statelite.network
+"""
+
+EXAMPLES = r"""
+- name: Read all networks
+  diskless.statelite.network_info:
+"""
+
+RETURN = r"""
+rows:
+  description: The rows, in the order of the database; cells that are blank are left out.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"netname": "compute", "net": "10.77.0.0", "mask": "255.255.255.0"}]
+"""
+
+from functools import partial
+
+from ansible_collections.diskless.statelite.plugins.module_utils.module import run_info
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.options import info_module
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.rows import read_rows
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.things import NETWORK
+
+
+def main() -> None:
+    run_info(read=partial(read_rows, NETWORK), **info_module(NETWORK))
+
+
+if __name__ == "__main__":
+    main()
