@@ -1,0 +1,306 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A directory that nobody can escape from: every path is opened below one descriptor, never joined to a root as text.
+
+A path here is written `/etc/hosts` and means that name inside the root. All methods but `resolve` refuse to pass a
+symbolic link or a mount on the way (openat2(2): RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV; on kernels
+without it one O_NOFOLLOW open a component), so a hostile link in an image can at worst make an operation fail.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from ..errors import SiteError
+
+SYS_OPENAT2 = 437
+"""The system call's number, the same on every architecture that Linux gained since 5.6 but alpha."""
+
+RESOLVE_NO_XDEV = 0x01
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+RESOLVE_IN_ROOT = 0x10
+CONFINED = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV
+RENAME_NOREPLACE = 1
+MAX_LINKS = 40
+"""Symbolic links followed in one path, as path_resolution(7) has it."""
+
+DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+def _openat2(descriptor: int, name: str, flags: int, resolve: int) -> int:
+    how = _OpenHow(flags, 0, resolve)
+    opened = _libc.syscall(SYS_OPENAT2, descriptor, os.fsencode(name), ctypes.byref(how), ctypes.sizeof(how))
+    if opened < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), name)
+    return int(opened)
+
+
+def openat2_works(descriptor: int) -> bool:
+    """Tell whether the kernel (and any seccomp filter) lets this process use openat2."""
+    try:
+        os.close(_openat2(descriptor, ".", os.O_PATH | os.O_CLOEXEC, CONFINED))
+    except OSError:
+        return False
+    return True
+
+
+def parts_of(path: str) -> list[str]:
+    """Return the components of a path inside a root; raises SiteError on `..` and NUL, which no lawful path has."""
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if ".." in parts or "\0" in path:
+        raise SiteError.of(path, "the path would leave the image", "Write the full path without '..'")
+    return parts
+
+
+def _rename_new(source: int, old: str, target: int, new: str) -> None:
+    """rename(2) that never replaces what is there (renameat2 where the C library has it)."""
+    call = getattr(_libc, "renameat2", None)
+    if call is not None:
+        if call(source, os.fsencode(old), target, os.fsencode(new), RENAME_NOREPLACE) == 0:
+            return
+        number = ctypes.get_errno()
+        if number not in (errno.EINVAL, errno.ENOSYS):
+            raise OSError(number, os.strerror(number), old, None, new)
+    try:
+        os.lstat(new, dir_fd=target)
+    except FileNotFoundError:
+        os.rename(old, new, src_dir_fd=source, dst_dir_fd=target)
+        return
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
+
+
+class Root:
+    """One open directory; a context manager. `kernel_confined` is None to probe for openat2."""
+
+    def __init__(self, path: str, kernel_confined: bool | None = None) -> None:
+        self.path = path
+        try:
+            self.descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise SiteError.of(
+                path, f"cannot be opened as a directory ({error.strerror})", "Build the image, or name its directory"
+            ) from error
+        self.kernel_confined = openat2_works(self.descriptor) if kernel_confined is None else kernel_confined
+
+    def __enter__(self) -> Root:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def _walk(self, parts: list[str]) -> int:
+        """Open a directory one component at a time; the fallback for kernels without openat2."""
+        here = os.dup(self.descriptor)
+        device = os.fstat(here).st_dev
+        try:
+            for part in parts:
+                below = os.open(part, DIRECTORY, dir_fd=here)
+                os.close(here)
+                here = below
+                if os.fstat(here).st_dev != device:
+                    raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), part)
+        except BaseException:
+            os.close(here)
+            raise
+        return here
+
+    @contextmanager
+    def _at(self, path: str) -> Iterator[tuple[int, str]]:
+        """Give the descriptor of the directory that holds `path`, and the last name."""
+        parts = parts_of(path)
+        if len(parts) < 2:
+            yield self.descriptor, parts[0] if parts else "."
+            return
+        above = parts[:-1]
+        held = _openat2(self.descriptor, "/".join(above), DIRECTORY, CONFINED) if self.kernel_confined else self._walk(above)
+        try:
+            yield held, parts[-1]
+        finally:
+            os.close(held)
+
+    @contextmanager
+    def _open(self, path: str, flags: int, mode: int = 0o600) -> Iterator[int]:
+        with self._at(path) as (directory, name):
+            opened = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=directory)
+        try:
+            yield opened
+        finally:
+            os.close(opened)
+
+    def lstat(self, path: str) -> os.stat_result | None:
+        """Return what stands at `path` itself, or None when nothing does (also below a file or a link)."""
+        try:
+            with self._at(path) as (directory, name):
+                return os.lstat(name, dir_fd=directory)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                return None
+            raise
+
+    def readlink(self, path: str) -> str:
+        """Return the text of the symbolic link at `path`."""
+        with self._at(path) as (directory, name):
+            return os.readlink(name, dir_fd=directory)
+
+    def listdir(self, path: str) -> list[str]:
+        """Return the names in the directory `path`, sorted."""
+        with self._open(path, os.O_RDONLY | os.O_DIRECTORY) as opened:
+            return sorted(os.listdir(opened))
+
+    def links_below(self, path: str) -> Iterator[tuple[str, str]]:
+        """Give (path relative to `path`, text) of every symbolic link below the directory `path`, on its file system."""
+        with self._open(path, os.O_RDONLY | os.O_DIRECTORY) as opened:
+            device = os.fstat(opened).st_dev
+            for above, names, files, held in os.fwalk(".", dir_fd=opened, follow_symlinks=False):
+                here = above[2:]
+                for name in names + files:
+                    try:
+                        text = os.readlink(name, dir_fd=held)
+                    except OSError:
+                        continue
+                    yield (f"{here}/{name}" if here else name), text
+                names[:] = sorted(name for name in names if os.lstat(name, dir_fd=held).st_dev == device)
+
+    def mkdir(self, path: str, mode: int) -> None:
+        """Make one directory with exactly this mode."""
+        with self._at(path) as (directory, name):
+            os.mkdir(name, 0o700, dir_fd=directory)
+        self.chmod(path, mode)
+
+    def make_file(self, path: str, mode: int) -> None:
+        """Make an empty file with exactly this mode; one that stands there must be a regular file and is kept."""
+        with self._open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK) as opened:
+            os.fchmod(opened, mode)
+
+    def symlink(self, path: str, text: str) -> None:
+        """Make a symbolic link at `path`."""
+        with self._at(path) as (directory, name):
+            os.symlink(text, name, dir_fd=directory)
+
+    def unlink(self, path: str) -> None:
+        """Remove one name that is not a directory."""
+        with self._at(path) as (directory, name):
+            os.unlink(name, dir_fd=directory)
+
+    def rmdir(self, path: str) -> None:
+        """Remove one empty directory."""
+        with self._at(path) as (directory, name):
+            os.rmdir(name, dir_fd=directory)
+
+    def rename(self, source: str, target: str) -> None:
+        """Move `source` to `target`, where nothing may stand."""
+        with self._at(source) as (old, name), self._at(target) as (new, newname):
+            _rename_new(old, name, new, newname)
+
+    def rename_into(self, source: str, other: Root, target: str) -> None:
+        """Move `source` out of this root to `target` of another one on the same file system."""
+        with self._at(source) as (old, name), other._at(target) as (new, newname):
+            _rename_new(old, name, new, newname)
+
+    def chmod(self, path: str, mode: int) -> None:
+        """Set the mode of a directory or regular file, never through a link."""
+        with self._open(path, os.O_RDONLY | os.O_NONBLOCK) as opened:
+            os.fchmod(opened, mode)
+
+    def chown(self, path: str, owner: int, group: int) -> None:
+        """Set the owner of `path` itself."""
+        with self._at(path) as (directory, name):
+            os.chown(name, owner, group, dir_fd=directory, follow_symlinks=False)
+
+    def utimes(self, path: str, accessed: int, modified: int) -> None:
+        """Set the times of `path` itself, in nanoseconds."""
+        with self._at(path) as (directory, name):
+            os.utime(name, ns=(accessed, modified), dir_fd=directory, follow_symlinks=False)
+
+    def read(self, path: str) -> bytes | None:
+        """Return the content of the regular file `path`; None when there is none."""
+        found = self.lstat(path)
+        if found is None or not stat.S_ISREG(found.st_mode):
+            return None
+        with self._open(path, os.O_RDONLY | os.O_NONBLOCK) as opened, os.fdopen(os.dup(opened), "rb") as stream:
+            return stream.read()
+
+    def replace(self, path: str, content: bytes, mode: int) -> None:
+        """Write a whole file: a temporary one beside it, fsync, rename. A leftover of a killed run is written over."""
+        with self._at(path) as (directory, name):
+            temporary = f".{name}.new"
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(temporary, flags, 0o600, dir_fd=directory), "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fchmod(stream.fileno(), mode)
+                os.fsync(stream.fileno())
+            os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+
+    def sync(self) -> None:
+        """Make everything done so far on this file system durable (syncfs(2))."""
+        if getattr(_libc, "syncfs", None) is None or _libc.syncfs(self.descriptor) != 0:
+            os.sync()
+
+    def resolve(self, path: str) -> str:
+        """Return where `path` really lies inside the root when every link is followed as a chroot would.
+
+        `/var/run/x` with `/var/run -> /run` gives `/run/x`; what is missing keeps its written names.
+        Raises SiteError when more than MAX_LINKS links follow each other.
+        """
+        if self.kernel_confined:
+            try:
+                opened = _openat2(self.descriptor, "/".join(parts_of(path)) or ".", os.O_PATH | os.O_CLOEXEC, RESOLVE_IN_ROOT)
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV):
+                    raise
+            else:
+                try:
+                    base, real = (os.readlink(f"/proc/self/fd/{number}") for number in (self.descriptor, opened))
+                finally:
+                    os.close(opened)
+                base = base.rstrip("/")
+                if real == base or real.startswith(base + "/"):
+                    return real[len(base) :] or "/"
+        return self._resolve_by_walk(path)
+
+    def _resolve_by_walk(self, path: str) -> str:
+        """Follow links in text, asking only `lstat` and `readlink` below the descriptor."""
+        left = parts_of(path)[::-1]
+        here: list[str] = []
+        followed = 0
+        while left:
+            part = left.pop()
+            if part == "..":
+                del here[-1:]
+                continue
+            place = "/" + "/".join([*here, part])
+            found = self.lstat(place)
+            if found is None or not stat.S_ISLNK(found.st_mode):
+                here.append(part)
+                continue
+            followed += 1
+            if followed > MAX_LINKS:
+                raise SiteError.of(path, "its symbolic links lead in a circle", "Mend the links in the image")
+            text = self.readlink(place)
+            if text.startswith("/"):
+                here = []
+            left.extend(piece for piece in reversed(text.split("/")) if piece not in ("", "."))
+        return "/" + "/".join(here)

@@ -1,0 +1,338 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Entries and a tree in, the layout of the image out (pure; the statelite document 2.10, decisions.md, Layout of an image).
+
+link   /.default/etc/x holds the content, /.statelite/tmpfs/etc/x -> it, /etc/x -> ../.statelite/tmpfs/etc/x
+bind   /etc/x holds the content, /.default/etc/x -> /.statelite/image/etc/x
+below  an entry below another one lies in the content of that one and only has to exist
+link that stands at an entry's path: kept aside in /.statelite/kept; what it leads to is the default
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..errors import Fault, SiteError, raise_faults
+from ..tables.lite import CON, LINK
+from ..tables.lite import TMPFS as VOLATILE
+from . import rules
+from .bridges import bridges_of
+from .entry import DIRECTORY, FILE, Entry
+from .layout import DEFAULT, IMAGE, KEPT, STATELITE, TMPFS, Directory, Layout, Made, Placed
+from .place import OWN, Found, Place, Tree, ancestors, place_of
+
+MTAB = "/etc/mtab"
+FILE_MODE = 0o644
+
+
+@dataclass(frozen=True)
+class _Settled:
+    """An entry, the place it has, and what stands there."""
+
+    entry: Entry
+    path: str
+    found: Found | None
+    written: tuple[str, ...]
+    origin: str
+    implied: bool = False
+
+    @property
+    def is_link(self) -> bool:
+        """A symbolic link stands at its path."""
+        return self.found is not None and self.found.kind == "l"
+
+
+def relative(path: str, target: str) -> str:
+    """Return the text of a link at `path` to `target`, from the root down: ../../.default/x (./x at the top, as recorded)."""
+    return "/".join([".."] * (path.count("/") - 1) or ["."]) + target
+
+
+def tmpfs_text(path: str) -> str:
+    """Return the text of `/.statelite/tmpfs<path>`, which leads to the default until the node puts its own there."""
+    return "../../" + relative(path, DEFAULT + path)
+
+
+class _Arrangement:
+    """The layout while it is put together."""
+
+    def __init__(self, image: str, tree: Tree, permission: int) -> None:
+        self.image = image
+        self.tree = tree
+        self.faults: list[Fault] = []
+        self.directories: dict[str, Directory] = {}
+        self.files: dict[str, int] = {}
+        self.links: dict[str, str] = {}
+        self.moves: dict[str, str] = {}
+        self.modes: dict[str, tuple[int, int]] = {}
+        self.satisfied: dict[str, str] = {}
+        self.missing: list[str] = []
+        self.contents: dict[str, str] = {}
+        self.placed: list[Placed] = []
+        self._skeleton(permission)
+
+    def _skeleton(self, permission: int) -> None:
+        standing = self.tree.look(STATELITE)
+        for path in (DEFAULT, STATELITE, TMPFS, f"{STATELITE}/persistent", f"{STATELITE}/mnt"):
+            self._directory(path, Directory(permission) if path in (STATELITE, TMPFS) else Directory())
+        if standing is not None and standing.mode != permission:
+            self.modes[STATELITE] = (standing.mode, permission)
+        self._link(IMAGE, "..")
+
+    def _in_the_way(self, path: str, found: Found) -> None:
+        kind = {"l": f"a symbolic link to '{found.text}'", "d": "a directory", "f": "a file"}.get(found.kind, "a special file")
+        self.faults.append(Fault(path, f"{kind} stands where liteimg has to put something of its own", "Move it away or remove it"))
+
+    def _directory(self, path: str, kind: Directory) -> None:
+        """Have a directory at `path`; one that stands there is taken as it is."""
+        if path in self.directories:
+            return
+        found = self.tree.look(path)
+        if found is None:
+            self.directories[path] = kind
+        elif found.kind != "d":
+            self._in_the_way(path, found)
+
+    def _free(self, path: str) -> None:
+        found = self.tree.look(path)
+        if found is not None:
+            self._in_the_way(path, found)
+
+    def _link(self, path: str, text: str, replaces: bool = False) -> None:
+        found = None if replaces else self.tree.look(path)
+        if found is not None and (found.kind, found.text) != ("l", text):
+            self._in_the_way(path, found)
+        elif found is None:
+            self.links[path] = text
+
+    def _mirror(self, base: str, path: str) -> None:
+        """Make the directories above `path` below `base`, with the modes and owners they have in the image."""
+        for place in reversed(ancestors(path)):
+            found = self.tree.look(place)
+            like = Directory(found.mode, found.owner, found.group) if found is not None and found.kind == "d" else Directory()
+            self._directory(base + place, like)
+
+    def _create(self, path: str, kind: str) -> None:
+        for place in reversed(ancestors(path)):
+            self._directory(place, Directory())
+        self._free(path)
+        if kind == DIRECTORY:
+            self.directories[path] = Directory()
+        else:
+            self.files[path] = FILE_MODE
+
+    def content_of(self, path: str) -> str:
+        """Return where the content of a path of the image stands in the layout."""
+        for place in (path, *ancestors(path)):
+            if place in self.contents:
+                return self.contents[place] + path[len(place) :]
+        return path
+
+    def top(self, one: _Settled, kind: str, leads_to: str | None) -> None:
+        """Lay out an entry that lies below no other; `leads_to` is what the link at its path leads to, if one stands there."""
+        path, link = one.path, one.entry.attachment == LINK
+        self._mirror(DEFAULT, path)
+        self._free(DEFAULT + path)
+        if one.is_link:
+            self._directory(KEPT, Directory())
+            self._mirror(KEPT, path)
+            self._free(KEPT + path)
+            self.moves[path] = KEPT + path
+        if link:
+            self._mirror(TMPFS, path)
+            for place in reversed(ancestors(path)):
+                self._directory(place, Directory())
+            self._link(path, relative(path, TMPFS + path), replaces=True)
+            self._link(TMPFS + path, tmpfs_text(path))
+        elif one.is_link:
+            self._mount_point(path, kind)
+        if leads_to is not None:
+            self.contents[path] = leads_to
+        elif not link:
+            self.contents[path] = path
+            if one.found is None:
+                self._create(path, kind)
+        else:
+            self.contents[path] = DEFAULT + path
+            if one.found is not None and not one.is_link:
+                self.moves[path] = DEFAULT + path
+            elif kind == DIRECTORY:
+                self.directories[DEFAULT + path] = Directory()
+            else:
+                self.files[DEFAULT + path] = FILE_MODE
+
+    def place(self, one: _Settled, kind: str, parent: str | None, missing: bool) -> None:
+        """Record the entry."""
+        entry = one.entry
+        self.placed.append(Placed(one.path, kind, entry.storage, entry.attachment, entry.required, parent, "", one.written, one.implied))
+        if missing:
+            self.missing.append(one.path)
+
+    def _mount_point(self, path: str, kind: str) -> None:
+        """Put a mount point where a link that is kept aside stood."""
+        if kind == DIRECTORY:
+            self.directories[path] = Directory()
+        else:
+            self.files[path] = FILE_MODE
+
+    def lead(self, path: str) -> None:
+        """Link `/.default<path>` to the content that stands elsewhere in the image; the node's own mounts don't hide it there."""
+        content = self.content_of(self.contents[path]) if self.contents[path] != path else path
+        self.contents[path] = content
+        self._link(DEFAULT + path, relative(DEFAULT + path, IMAGE + content))
+
+    def below(self, one: _Settled, parent: _Settled, kind: str) -> None:
+        """An entry below another one: make it in that one's content when the image has none."""
+        if one.found is not None:
+            return
+        for place in reversed(ancestors(one.path)):
+            origin = one.origin[: len(one.origin) - len(one.path) + len(place)]
+            if place.startswith(parent.path + "/") and self.tree.look(origin) is None:
+                self.directories.setdefault(self.content_of(place), Directory())
+        if kind == DIRECTORY:
+            self.directories[self.content_of(one.path)] = Directory()
+        else:
+            self.files[self.content_of(one.path)] = FILE_MODE
+
+    def layout(self) -> Layout:
+        """Return the finished layout; raises SiteError with everything that is in the way."""
+        raise_faults(self.faults)
+        made = Made(self.directories, self.files, self.links, self.moves, self.modes)
+        bridged = bridges_of(self.tree, self.placed, made)
+        made = replace(made, links={**self.links, **bridged.links})
+        placed = tuple(replace(one, content=self.content_of(one.path)) for one in sorted(self.placed, key=lambda one: one.path))
+        return Layout(self.image, placed, self.satisfied, tuple(sorted(self.missing)), bridged.paths, made)
+
+
+def _settle(entries: Sequence[Entry], tree: Tree, stops: dict[str, str], faults: list[Fault]) -> tuple[dict[str, _Settled], dict[str, str]]:
+    """Return each entry by its real path, and written path to live place for those that need nothing in the image."""
+    settled: dict[str, _Settled] = {}
+    live: dict[str, str] = {}
+    for entry in entries:
+        try:
+            place = place_of(tree, entry.path, stops=stops)
+        except SiteError as error:
+            faults.extend(Fault(entry.where, fault.what, fault.mend) for fault in error.faults)
+            continue
+        if place.live:
+            live[entry.path] = place.path
+            continue
+        if place.path.split("/")[1] in OWN:
+            faults.append(Fault(entry.where, f"it leads to {place.path}, which belongs to statelite itself", "Drop the row"))
+            continue
+        other = settled.get(place.path)
+        if other is None:
+            settled[place.path] = _Settled(entry, place.path, tree.look(place.origin), (entry.path,), place.origin)
+        elif (other.entry.storage, other.entry.attachment) != (entry.storage, entry.attachment):
+            what = f"it is the same place as {other.entry.path} ({place.path}), which is {other.entry.options}, not {entry.options}"
+            faults.append(Fault(entry.where, what, "Keep one of the two rows"))
+        else:
+            joined = replace(other.entry, required=other.entry.required or entry.required)
+            settled[place.path] = replace(other, entry=joined, written=(*other.written, entry.path))
+    return settled, live
+
+
+def _targets(settled: dict[str, _Settled], tree: Tree, stops: dict[str, str]) -> dict[str, Place | None]:
+    """Return, for entries that are symbolic links, where they lead; None for a circle."""
+    found: dict[str, Place | None] = {}
+    for path, one in settled.items():
+        if one.is_link:
+            try:
+                found[path] = place_of(tree, path, follow=True, stops=stops)
+            except SiteError:
+                found[path] = None
+    return found
+
+
+def _with_mtab(settled: dict[str, _Settled], live: dict[str, str], tree: Tree) -> None:
+    """A regular /etc/mtab of the image is an entry of its own, as the original has it; a link is left as it is."""
+    found = tree.look(MTAB)
+    if found is None or found.kind != "f" or MTAB in live or any(path == MTAB or MTAB.startswith(path + "/") for path in settled):
+        return
+    settled[MTAB] = _Settled(Entry(MTAB, FILE, VOLATILE, LINK), MTAB, found, (), MTAB, True)
+
+
+def _nearest(path: str, settled: dict[str, _Settled]) -> _Settled | None:
+    return next((settled[place] for place in ancestors(path) if place in settled), None)
+
+
+def _follows(one: _Settled, parent: _Settled, target: Place | None, tree: Tree) -> bool:
+    """Tell whether a link below another entry does what its row says by being left alone."""
+    if (one.entry.storage, one.entry.attachment) != (parent.entry.storage, parent.entry.attachment):
+        return False
+    return target is None or target.path.startswith(parent.path + "/") or tree.look(target.path) is None
+
+
+def _refuse(one: _Settled, kind: str, parent: _Settled | None, has_children: bool) -> rules.Rule | None:
+    if parent is not None:
+        rule = rules.refusal(parent.entry, one.entry)
+        if rule is not None:
+            return rule
+    if one.entry.storage == CON and kind == DIRECTORY:
+        return rules.CON_PARENT if has_children else rules.CON_DIRECTORY
+    return rules.FILE_PARENT if has_children and kind == FILE else None
+
+
+def _kind(one: _Settled, found: Found | None, has_children: bool) -> str:
+    """What the entry is: the tree says it, else the row's slash or the rows below it."""
+    if found is not None:
+        return DIRECTORY if found.kind == "d" else FILE
+    return DIRECTORY if has_children or one.entry.kind == DIRECTORY else FILE
+
+
+def lay_out(image: str, entries: Sequence[Entry], tree: Tree, permission: int = 0o755) -> Layout:
+    """Return what an image must have for `entries`; `permission` is the mode of /.statelite (osimage.permission).
+
+    The order of the entries does not matter. Raises SiteError with every fault at once.
+    """
+    ordered = sorted(entries, key=lambda entry: (entry.path.count("/"), entry.path))
+    first, _live = _settle(ordered, tree, {}, [])
+    stops = {path: place.path for path, place in _targets(first, tree, {}).items() if place is not None and not place.live}
+    faults: list[Fault] = []
+    settled, live = _settle(ordered, tree, stops, faults)
+    targets = _targets(settled, tree, stops)
+    for path, target in targets.items():
+        if target is not None and target.live:
+            live.update(dict.fromkeys(settled.pop(path).written, target.path))
+    _with_mtab(settled, live, tree)
+    work = _Arrangement(image, tree, permission)
+    work.satisfied = dict(sorted(live.items()))
+    parents = {path: _nearest(path, settled) for path in settled}
+    with_children = {parent.path for parent in parents.values() if parent is not None}
+    tops = [path for path in sorted(settled) if parents[path] is None]
+    children = [path for path in sorted(settled) if parents[path] is not None]
+    leads: list[str] = []
+    for path in tops:
+        target = targets.get(path)
+        behind = tree.look(target.path) if target is not None else None
+        one = settled[path]
+        kind = _kind(one, behind if one.is_link else one.found, path in with_children)
+        rule = _refuse(one, kind, None, path in with_children)
+        if rule is not None:
+            faults.append(_refusal(one, None, rule))
+            continue
+        work.top(one, kind, target.path if behind is not None and target is not None else None)
+        work.place(one, kind, None, one.found is None or (one.is_link and behind is None))
+        if one.entry.attachment != LINK or behind is not None:
+            leads.append(path)
+    for path in leads:
+        work.lead(path)
+    for path in children:
+        one, parent = settled[path], parents[path]
+        kind = _kind(one, one.found, path in with_children)
+        rule = _refuse(one, kind, parent, path in with_children)
+        if rule is None and parent is not None and one.is_link and not _follows(one, parent, targets.get(path), tree):
+            rule = rules.LINK_BELOW_ENTRY
+        if rule is not None:
+            faults.append(_refusal(one, parent, rule))
+        elif parent is not None:
+            work.below(one, parent, kind)
+            work.place(one, kind, parent.path, one.found is None)
+    raise_faults([*faults, *work.faults])
+    return work.layout()
+
+
+def _refusal(one: _Settled, parent: _Settled | None, rule: rules.Rule) -> Fault:
+    against = f" below {parent.entry.path} ({parent.entry.options})" if parent is not None else ""
+    return Fault(one.entry.where, f"{one.entry.options}{against} is refused by the rule {rule.name}: {rule.reason}", rule.mend)

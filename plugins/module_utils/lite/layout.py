@@ -1,0 +1,156 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an image must have for its entries, and the record of it in the image, `/.statelite/layout.json`.
+
+The answer service compiles boot plans from that record (decisions.md: a node's plan takes its entries from what the
+tree is laid out for), so this file reads it and knows nothing of how a tree is changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from ..apply.root import Root
+from ..errors import SiteError
+
+FORMAT = 1
+RECORD = "/.statelite/layout.json"
+DEFAULT = "/.default"
+STATELITE = "/.statelite"
+TMPFS = "/.statelite/tmpfs"
+KEPT = "/.statelite/kept"
+IMAGE = "/.statelite/image"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An entry where it really lies in the image.
+
+    `kind` is what it is there; `parent` the nearest entry above it; `content` where its default is in the image,
+    readable too at `/.default<path>`; `written` the paths of the table that led here.
+    """
+
+    path: str
+    kind: str
+    storage: str
+    attachment: str
+    required: bool = False
+    parent: str | None = None
+    content: str = ""
+    written: tuple[str, ...] = ()
+    implied: bool = False
+
+    @property
+    def options(self) -> str:
+        """Attachment and storage in the words of the options column."""
+        return f"{self.attachment},{self.storage}"
+
+
+@dataclass(frozen=True)
+class Directory:
+    """Mode and owner of a directory that liteimg makes."""
+
+    mode: int = 0o755
+    owner: int = 0
+    group: int = 0
+
+
+@dataclass(frozen=True)
+class Made:
+    """Everything by which a laid-out tree differs from the tree it was made of.
+
+    `moves` leads from where something stood to where it stands; `modes` from a directory to its own mode and the new one.
+    """
+
+    directories: Mapping[str, Directory] = field(default_factory=dict)
+    files: Mapping[str, int] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
+    moves: Mapping[str, str] = field(default_factory=dict)
+    modes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    def content_of(self, path: str) -> str:
+        """Return where what belongs at `path` stands now: below a moved or newly made default, else at its path."""
+        for place in (path, *_ancestors(path)):
+            moved = self.moves.get(place)
+            if moved is None and place in self.links:
+                made = DEFAULT + place
+                moved = made if made in self.files or made in self.directories else None
+            if moved is not None:
+                return moved + path[len(place) :]
+        return path
+
+
+def _ancestors(path: str) -> list[str]:
+    found = []
+    while path.count("/") > 1:
+        path = path.rpartition("/")[0]
+        found.append(path)
+    return found
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a tree is laid out for.
+
+    `satisfied` leads from a written path to the place of the node's own that it leads to; `missing` are entries that
+    the image had nothing for; `bridges` the paths that need a link of their own name in the node's
+    `/.statelite/tmpfs`, because a relative link in a linked directory leads there.
+    """
+
+    image: str = ""
+    entries: tuple[Placed, ...] = ()
+    satisfied: Mapping[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    bridges: tuple[str, ...] = ()
+    made: Made = field(default_factory=Made)
+
+    def text(self) -> str:
+        """Return the record as it stands in the image; the same layout has the same text."""
+        document = {"format": FORMAT, **asdict(self)}
+        return json.dumps(document, indent=1, sort_keys=True) + "\n"
+
+
+def layout_of(text: str, where: str) -> Layout:
+    """Return the layout that `text` records; raises SiteError at `where` when it is no such record."""
+    try:
+        document: dict[str, Any] = json.loads(text)
+        if document["format"] != FORMAT:
+            raise ValueError(f"format {document['format']}")
+        names = {item.name for item in fields(Placed)}
+        entries = tuple(
+            Placed(**{**{name: entry[name] for name in names & set(entry)}, "written": tuple(entry["written"])})
+            for entry in document["entries"]
+        )
+        made = document["made"]
+        return Layout(
+            document["image"],
+            entries,
+            document["satisfied"],
+            tuple(document["missing"]),
+            tuple(document["bridges"]),
+            Made(
+                {path: Directory(**item) for path, item in made["directories"].items()},
+                made["files"],
+                made["links"],
+                made["moves"],
+                {path: (pair[0], pair[1]) for path, pair in made["modes"].items()},
+            ),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SiteError.of(where, f"is not a layout of this program ({error})", "Build the image again") from error
+
+
+def layout_in(root: Root) -> Layout | None:
+    """Return the layout recorded in an open root, None when it was never laid out."""
+    content = root.read(RECORD)
+    return None if content is None else layout_of(content.decode("utf-8", "replace"), root.path + RECORD)
+
+
+def read_layout(rootimg: str) -> Layout | None:
+    """Return what the tree at `rootimg` is laid out for, None when liteimg has not run on it."""
+    with Root(rootimg) as root:
+        return layout_in(root)

@@ -1,0 +1,175 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""liteimg: lay an image out for its litefile entries, and publish it (the statelite document 2.10).
+
+A tree that nodes may be running from is never changed: a published generation that needs changes is copied to a new
+one, which is laid out and then published by one rename. A killed run leaves a copy that the next one throws away, or a
+journal that the next one finishes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..apply.commands import run_command
+from ..apply.files import sync_directory
+from ..apply.generations import ROOTIMG, Generation, current, latest, next_number, publish
+from ..apply.lock import only_run
+from ..errors import SiteError
+from ..nodes.images import Image, image_of, osimage
+from ..nodes.site import Site
+from ..tables.lite import TMPFS
+from ..tables.store import open_store
+from .entry import entries_for
+from .inuse import exported_paths, exporter_of, refuse_mounts
+from .treeplan import JOURNAL, TreePlan, Wanted, plan_tree
+
+TABLES = ("osimage", "linuximage", "litefile", "site", "nodetype", "nodelist", "nodegroup")
+COPY_LIMIT = 3600.0
+"""Seconds that the copy of a generation may take."""
+
+Warn = Callable[[str], None]
+
+
+def nodes_of(site: Site, image: str) -> list[str]:
+    """Return the nodes that boot `image` (nodetype.provmethod), sorted; nodes without an image count for none."""
+    found = []
+    for node in site.nodes():
+        try:
+            if image_of(site, node) == image:
+                found.append(node)
+        except SiteError:
+            continue
+    return sorted(found)
+
+
+@dataclass
+class LiteimgPlan:
+    """What liteimg does to one image directory: change `target` in place, or make it a changed copy of `base`."""
+
+    image: str
+    base: Generation
+    target: Generation
+    tree: TreePlan
+    publishes: bool
+    affected: list[str] = field(default_factory=list)
+
+    @property
+    def copies(self) -> bool:
+        """A new generation is made."""
+        return self.base != self.target
+
+    def lines(self) -> list[str]:
+        """Return the new generation, every change of the tree, and the publishing."""
+        lines = [f"new generation {self.target.number} from {self.base.number}"] if self.copies else []
+        lines += self.tree.lines()
+        return [*lines, f"publish generation {self.target.number}"] if self.publishes else lines
+
+    def result(self) -> dict[str, Any]:
+        """Return the module's values."""
+        layout = self.tree.layout
+        return {
+            "rootimg": self.target.rootimg,
+            "generation": self.target.number,
+            "published": self.publishes or current(self.target.rootimgdir) == self.target,
+            "entries": len(layout.entries),
+            "counts": dict(sorted(Counter(entry.options for entry in layout.entries).items())),
+            "satisfied": dict(layout.satisfied),
+            "missing": list(layout.missing),
+            "nodes_affected": self.affected,
+        }
+
+    def apply(self) -> None:
+        """Carry the plan out under the image directory's lock."""
+        directory = self.target.rootimgdir
+        with only_run(os.path.join(directory, JOURNAL, "lock"), directory):
+            if self.copies:
+                self._new_generation()
+            else:
+                fresh = plan_tree(self.target.rootimg, self.tree.wanted)
+                fresh.apply()
+                self.tree = fresh
+            if self.publishes:
+                publish(self.target)
+
+    def _new_generation(self) -> None:
+        """Copy, lay out, rename: the number appears only with the whole generation behind it."""
+        holder = os.path.join(self.target.rootimgdir, "generations")
+        staging = os.path.join(holder, f".{self.target.number}.{JOURNAL.strip('.')}")
+        if os.path.lexists(staging):
+            refuse_mounts(staging)
+            shutil.rmtree(staging)
+        os.mkdir(staging, 0o755)
+        names = sorted(name for name in os.listdir(self.base.path) if name != JOURNAL)
+        sources = [os.path.join(self.base.path, name) for name in names]
+        run_command(
+            ["cp", "--archive", "--reflink=auto", "--", *sources, staging + "/"],
+            limit=COPY_LIMIT,
+            mend="Make room on the file system of the images, and run liteimg again",
+        )
+        shutil.copystat(self.base.path, staging)
+        tree = plan_tree(os.path.join(staging, ROOTIMG), self.tree.wanted)
+        tree.apply()
+        shutil.rmtree(os.path.join(staging, JOURNAL), ignore_errors=True)
+        if os.path.lexists(self.target.path):
+            raise SiteError.of(self.target.path, "it appeared while liteimg was at work", "Run liteimg again")
+        os.rename(staging, self.target.path)
+        sync_directory(holder)
+
+
+def _base(image: Image, directory: str) -> Generation:
+    """Return the newest complete generation or the plain tree of an image; raises SiteError when there is none."""
+    found = latest(directory)
+    if found is None or not os.path.isdir(found.rootimg) or os.path.islink(found.rootimg):
+        where = found.rootimg if found else os.path.join(directory, ROOTIMG)
+        raise SiteError.of(where, f"the image {image.name} has no root tree", "Run genimage for it, or correct osimage.rootimgdir")
+    return found
+
+
+def plan_image(site: Site, name: str, present: bool = True, in_use: bool = False, rootimgdir: str | None = None) -> LiteimgPlan:
+    """Return what liteimg has to do for the osimage `name`; writes nothing.
+
+    `in_use` allows to change a tree that nodes may be running from. Raises SiteError with every fault.
+    """
+    image = osimage(site, name)
+    if image.provmethod and image.provmethod != "statelite":
+        raise SiteError.of(f"table osimage, imagename {image.name}", f"provmethod is {image.provmethod}", "Set provmethod to statelite")
+    directory = (rootimgdir or image.rootimgdir).rstrip("/") or "/"
+    entries = entries_for(site, image.name) if present else None
+    base = _base(image, directory)
+    refuse_mounts(base.rootimg)
+    tree = plan_tree(base.rootimg, Wanted(image.name, entries, int(image.permission, 8)))
+    published = current(directory)
+    affected = nodes_of(site, image.name)
+    if base.number is None:
+        exporter = exporter_of(base.rootimg, exported_paths()) if tree.lines() and not in_use else None
+        if exporter is not None:
+            names = ", ".join(affected) or "none by the tables"
+            raise SiteError.of(
+                base.rootimg,
+                f"the tree is exported ({exporter}), so nodes may be running from it ({names})",
+                "Build the image with genimage, which keeps generations, or say in_use: true",
+            )
+        return LiteimgPlan(image.name, base, base, tree, False, affected if in_use else [])
+    if base != published:
+        return LiteimgPlan(image.name, base, base, tree, present)
+    if not tree.lines() or in_use or tree.begun:
+        return LiteimgPlan(image.name, base, base, tree, False, affected if in_use else [])
+    return LiteimgPlan(image.name, base, replace(base, number=next_number(directory)), tree, True)
+
+
+def plan_liteimg(params: Mapping[str, Any], warn: Warn) -> LiteimgPlan:
+    """Read the site database and return the plan of the module's options."""
+    with open_store(params["site"]) as store:
+        site = Site(store.tables(TABLES))
+    plan = plan_image(site, params["image"], params["state"] == "present", params["in_use"], params["rootimgdir"])
+    for entry in plan.tree.wanted.entries or ():
+        if entry.path in plan.tree.layout.satisfied and entry.storage != TMPFS:
+            warn(f"{entry.where}: it leads to {plan.tree.layout.satisfied[entry.path]}, so it is not {entry.storage} but the node's own")
+    return plan

@@ -1,0 +1,185 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A tree on disk, read as if liteimg had never run on it; and what has become of the things it made there.
+
+A layout is always planned from the tree as it was, so an edited table gives the tree that a first run would give.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from ..apply.root import Root
+from .layout import DEFAULT, Made
+from .place import OWN, Found, above, ancestors
+
+KINDS = {stat.S_IFDIR: "d", stat.S_IFREG: "f", stat.S_IFLNK: "l"}
+
+
+def found_at(root: Root, path: str) -> Found | None:
+    """Return what stands at `path` itself on disk."""
+    here = root.lstat(path)
+    if here is None:
+        return None
+    kind = KINDS.get(stat.S_IFMT(here.st_mode), "o")
+    text = root.readlink(path) if kind == "l" else ""
+    return Found(kind, stat.S_IMODE(here.st_mode), here.st_uid, here.st_gid, text, here.st_atime_ns, here.st_mtime_ns)
+
+
+class Original:
+    """The tree in `root` without what `made` says of it and without the paths in `gone` (place.Tree)."""
+
+    def __init__(self, root: Root, made: Made, gone: Iterable[str] = ()) -> None:
+        self.root = root
+        self.made = made
+        self.gone = frozenset(gone)
+        self._seen: dict[str, Found | None] = {}
+        self._contents = set(made.moves.values()) | {DEFAULT + path for path in made.links if made.content_of(path) == DEFAULT + path}
+
+    def look(self, path: str) -> Found | None:
+        """Return what stood at `path`; None when nothing did."""
+        if path not in self._seen:
+            self._seen[path] = self._look(path)
+        return self._seen[path]
+
+    def _look(self, path: str) -> Found | None:
+        made = self.made
+        content = made.content_of(path)
+        if content in made.directories or content in made.files or (content in made.links and content == path):
+            return None
+        if path.split("/")[1] in OWN and any(place in self._contents or place in self.gone for place in (path, *ancestors(path))):
+            return None
+        found = found_at(self.root, content)
+        if found is not None and path in made.modes:
+            return found._replace(mode=made.modes[path][0])
+        return found
+
+    def links_below(self, path: str) -> Iterable[tuple[str, str]]:
+        """Give the symbolic links in a directory as it was."""
+        content = self.made.content_of(path)
+        return [(name, text) for name, text in self.root.links_below(content) if f"{content}/{name}" not in self.made.links]
+
+
+@dataclass
+class Standing:
+    """What of a recorded layout still stands, and what an administrator's newer things have pushed aside."""
+
+    made: Made
+    aside: list[str] = field(default_factory=list)
+
+
+class _Inspection:
+    """Copies of the five maps, corrected by what the disk says."""
+
+    def __init__(self, root: Root, made: Made) -> None:
+        self.root = root
+        self.was = made
+        self.directories = dict(made.directories)
+        self.files = dict(made.files)
+        self.links = dict(made.links)
+        self.moves = dict(made.moves)
+        self.aside: list[str] = []
+
+    def result(self) -> Standing:
+        """Return the corrected maps."""
+        made = replace(self.was, directories=self.directories, files=self.files, links=self.links, moves=self.moves)
+        return Standing(made, self.aside)
+
+    def _push_aside(self, path: str) -> None:
+        """What liteimg kept for `path` gives way to the newer thing that stands at `path`."""
+        content = self.was.content_of(path)
+        self.links.pop(path, None)
+        self.moves.pop(path, None)
+        self.files.pop(path, None)
+        self.directories.pop(path, None)
+        if content != path:
+            self.files.pop(content, None)
+            for place in [place for place in self.directories if place == content or place.startswith(content + "/")]:
+                del self.directories[place]
+            for place in [place for place in self.files if place.startswith(content + "/")]:
+                del self.files[place]
+            if self.root.lstat(content) is not None:
+                self.aside.append(content)
+
+    def links_stand(self) -> None:
+        """A link that was replaced gives way when it stood for an entry; one of liteimg's own is put aside and made again."""
+        for path, text in self.was.links.items():
+            found = found_at(self.root, path)
+            if found is not None and (found.kind, found.text) == ("l", text):
+                continue
+            self.links.pop(path, None)
+            if found is None:
+                continue
+            if path.split("/")[1] in OWN:
+                self.aside.append(path)
+            else:
+                self._push_aside(path)
+
+    def rest_stands(self) -> None:
+        """Forget what is gone or has become something else, which is then the image's own."""
+        for path, mode in list(self.files.items()):
+            found = found_at(self.root, path)
+            if found is None or found.kind != "f" or found.mode != mode:
+                del self.files[path]
+                self._adopt(path, found)
+        for path in list(self.directories):
+            found = found_at(self.root, path)
+            if found is None or found.kind != "d":
+                del self.directories[path]
+                self._adopt(path, found)
+        for path, content in list(self.moves.items()):
+            if self.root.lstat(content) is None:
+                del self.moves[path]
+        for path in [path for path, content in self.moves.items() if path not in self.links and content.startswith("/.statelite/kept")]:
+            if path not in self.files and path not in self.directories and self.root.lstat(path) is not None:
+                self._push_aside(path)
+
+    def _adopt(self, path: str, found: Found | None) -> None:
+        if found is None:
+            return
+        home = home_of(path, self.was)
+        if home != path and home in self.links:
+            self.moves[home] = path
+        elif path.split("/")[1] in OWN:
+            self.aside.append(path)
+
+
+def home_of(content: str, made: Made) -> str:
+    """Return the path of the image that a content belongs to: the inverse of Made.content_of."""
+    base = content
+    while base != "/":
+        if base.startswith(DEFAULT + "/") and base[len(DEFAULT) :] in made.links and made.content_of(base[len(DEFAULT) :]) == base:
+            return base[len(DEFAULT) :] + content[len(base) :]
+        base = above(base)
+    return content
+
+
+def inspect(root: Root, made: Made) -> Standing:
+    """Return what of `made` still stands on disk."""
+    work = _Inspection(root, made)
+    work.links_stand()
+    work.rest_stands()
+    return work.result()
+
+
+def adopted(made: Made, path: str) -> Made:
+    """Return `made` with the file or directory at `path`, which got a content of its own, taken as the image's."""
+    home = home_of(path, made)
+    moves = dict(made.moves)
+    if home != path and home in made.links:
+        moves[home] = path
+    files = {place: mode for place, mode in made.files.items() if place != path}
+    directories = {place: kind for place, kind in made.directories.items() if place != path}
+    return replace(made, moves=moves, files=files, directories=directories)
+
+
+def names_in(root: Root, path: str) -> list[str]:
+    """Return the full paths of what is in a directory; none when it is no directory."""
+    found = root.lstat(path)
+    if found is None or not stat.S_ISDIR(found.st_mode):
+        return []
+    return [os.path.join(path, name) for name in root.listdir(path)]

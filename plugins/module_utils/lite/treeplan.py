@@ -1,0 +1,190 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One tree: read what stands, plan what is wanted, and carry it out under a journal beside the tree."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ..apply.journal import Journal
+from ..apply.operations import KeepTimes, Move, Operation, SetAside, WriteText
+from ..apply.root import Root
+from ..errors import Fault, raise_faults
+from .arrange import lay_out
+from .converge import Change, times
+from .entry import Entry
+from .layout import DEFAULT, RECORD, Layout, Made, layout_in, layout_of
+from .place import OWN
+from .standing import Original, adopted, home_of, inspect, names_in
+
+JOURNAL = ".liteimg"
+"""The directory beside the root image that holds the journal, the lock and what was set aside."""
+
+
+def journal_of(rootimg: str) -> Journal:
+    """Return the journal of a root image."""
+    return Journal(os.path.join(os.path.dirname(rootimg), JOURNAL))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the tables ask of a tree; entries of None stand for state absent: no layout at all."""
+
+    image: str
+    entries: Sequence[Entry] | None
+    permission: int = 0o755
+
+
+@dataclass
+class TreePlan:
+    """The operations that bring one tree to what is wanted. `begun` are those a killed run left to do."""
+
+    rootimg: str
+    wanted: Wanted
+    before: Layout | None = None
+    layout: Layout = field(default_factory=Layout)
+    operations: list[Operation] = field(default_factory=list)
+    begun: list[Operation] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """Return what will be done, path by path; empty when the tree is as wanted."""
+        if self.begun:
+            lines = [f"finish {line}" for line in (operation.line() for operation in self.begun) if line]
+            return lines or ["finish the run that was cut off"]
+        if not self.operations:
+            return []
+        lines = [line for line in (operation.line() for operation in self.operations) if line]
+        return lines + self._entry_lines() or [f"record {RECORD}"]
+
+    def _entry_lines(self) -> list[str]:
+        """Return a line for each entry that changes without any change of the tree at its path."""
+        old = {entry.path: entry for entry in self.before.entries} if self.before else {}
+        new = {entry.path: entry for entry in self.layout.entries}
+        said = set()
+        for operation in self.operations:
+            said.add(operation.path[len(DEFAULT) :] if operation.path.startswith(DEFAULT + "/") else operation.path)
+            if isinstance(operation, Move):
+                said.add(operation.target)
+        lines = []
+        for path in sorted(old.keys() | new.keys()):
+            was, now = old.get(path), new.get(path)
+            if was is not None and now is not None:
+                if (was.options, was.required, was.kind) != (now.options, now.required, now.kind):
+                    lines.append(f"entry {path} {now.options} (was {was.options})")
+            elif path not in said:
+                lines.append(f"entry {path} {now.options}" if now is not None else f"drop entry {path}")
+        return lines
+
+    def apply(self) -> None:
+        """Finish what a killed run began, plan again if there was something, and carry the plan out."""
+        with Root(self.rootimg) as root:
+            journal = journal_of(self.rootimg)
+            if self.begun:
+                journal.recover(root)
+                again = _plan(root, journal, self.wanted)
+                self.layout, self.operations, self.begun = again.layout, again.operations, []
+            if self.operations:
+                journal.run(root, self.operations)
+
+
+def plan_tree(rootimg: str, wanted: Wanted) -> TreePlan:
+    """Return the plan for the tree at `rootimg`. Writes nothing.
+
+    Raises SiteError with every fault: rows that can't be carried out, things in the way.
+    """
+    with Root(rootimg) as root:
+        return _plan(root, journal_of(rootimg), wanted)
+
+
+def _plan(root: Root, journal: Journal, wanted: Wanted) -> TreePlan:
+    pending = journal.pending()
+    if pending is not None:
+        return _unfinished(root, journal, pending, wanted)
+    before = layout_in(root)
+    recorded = before.made if before is not None else Made()
+    standing = inspect(root, recorded)
+    old = standing.made
+    while True:
+        tree = Original(root, old, standing.aside)
+        layout = Layout() if wanted.entries is None else lay_out(wanted.image, wanted.entries, tree, wanted.permission)
+        change = Change(old, layout.made)
+        grown = _grown(root, old, change, standing.aside)
+        if not grown:
+            break
+        for path in grown:
+            old = adopted(old, path)
+    changes = [*_aside(root, journal, standing.aside), *change.taken_back(), *change.made(), *change.modes()]
+    was = root.read(RECORD)
+    text = None if wanted.entries is None else layout.text()
+    old_text = None if was is None else was.decode("utf-8", "surrogateescape")
+    if text != old_text:
+        record = WriteText(RECORD, text, old_text)
+        changes = [record, *changes] if text is None else [*changes, record]
+    operations = _with_times(changes, old, layout.made, tree)
+    return TreePlan(root.path, wanted, before, layout, operations)
+
+
+def _with_times(changes: list[Operation], old: Made, new: Made, tree: Original) -> list[Operation]:
+    before, after = times(changes, old, new, tree)
+    return [*before, *changes, *after] if changes else []
+
+
+def _unfinished(root: Root, journal: Journal, pending: list[Operation], wanted: Wanted) -> TreePlan:
+    """Return the plan of a tree that a killed run left half way: to finish it first, towards the layout it had written down."""
+    layout = layout_in(root) or Layout()
+    for operation in pending:
+        if isinstance(operation, WriteText) and operation.path == RECORD:
+            layout = Layout() if operation.text is None else layout_of(operation.text, journal.path)
+    left = journal.remaining(root) or [KeepTimes("/", 0, 0)]
+    return TreePlan(root.path, wanted, None, layout, [], left)
+
+
+def _grown(root: Root, old: Made, change: Change, aside: Iterable[str]) -> list[str]:
+    """Return the files and directories of liteimg's own that would go and have got a content since.
+
+    Raises SiteError for things that somebody put where only liteimg's own belongs.
+    """
+    files, directories = change.dropped()
+    found = [path for path in files if _has_content(root, path)]
+    kept = set(old.moves.values())
+    ours = {*old.links, *old.files, *old.directories, *kept, *aside, RECORD, f"{os.path.dirname(RECORD)}/.{os.path.basename(RECORD)}.new"}
+    faults: list[Fault] = []
+    for path in directories:
+        foreign = [name for name in names_in(root, path) if name not in ours or (name in old.moves and path not in kept)]
+        if foreign and path.split("/")[1] in OWN and home_of(path, old) == path:
+            what, mend = "it stands where only liteimg's own belongs", "Move it to its place in the image, or remove it"
+            faults.extend(Fault(name, what, mend) for name in foreign)
+        elif foreign:
+            found.append(path)
+    raise_faults(faults)
+    return found
+
+
+def _has_content(root: Root, path: str) -> bool:
+    found = root.lstat(path)
+    return found is not None and (not stat.S_ISREG(found.st_mode) or found.st_size > 0)
+
+
+def _aside(root: Root, journal: Journal, paths: Sequence[str]) -> list[Operation]:
+    """Return how what newer things took the place of goes out of the tree, each under a name that is free."""
+    directory = os.path.join(journal.directory, "replaced")
+    operations: list[Operation] = []
+    taken: set[str] = set()
+    for path in sorted(paths):
+        if any(path.startswith(other + "/") for other in paths):
+            continue
+        name = path.strip("/").replace("%", "%25").replace("/", "%2F")
+        if len(os.fsencode(name)) > 200:
+            name = hashlib.sha256(os.fsencode(path)).hexdigest()
+        free, count = name, 1
+        while free in taken or os.path.lexists(os.path.join(directory, free)):
+            count += 1
+            free = f"{name}~{count}"
+        taken.add(free)
+        operations.append(SetAside(path, directory, free))
+    return operations

@@ -1,0 +1,89 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small image trees on disk, made from manifests, and everything of a tree that liteimg must give back."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.diskless.statelite.plugins.module_utils.lite.entry import Entry, entries_of
+from ansible_collections.diskless.statelite.plugins.module_utils.lite.treeplan import TreePlan, Wanted, plan_tree
+
+EPOCH = 1_000_000_000_123_456_789
+OURS = ("/.default", "/.statelite")
+
+
+def build(root: Path, manifest: Iterable[Mapping[str, Any]]) -> Path:
+    """Make a tree from lines of a recorded manifest (path, type, mode, content or target); times differ from path to path."""
+    lines = sorted(manifest, key=lambda line: line["path"])
+    root.mkdir(parents=True, exist_ok=True)
+    for line in lines:
+        path = root / line["path"].lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if line["type"] == "d":
+            path.mkdir(exist_ok=True)
+        elif line["type"] == "l":
+            path.symlink_to(line["target"])
+        elif line["type"] == "p":
+            os.mkfifo(path)
+        else:
+            path.write_text(line.get("content", "x" * min(line.get("size", 0), 4096)), encoding="utf-8")
+    for number, line in enumerate(reversed(lines)):
+        path = root / line["path"].lstrip("/")
+        if line["type"] != "l":
+            path.chmod(int(line["mode"], 8))
+        os.utime(path, ns=(EPOCH + number, EPOCH + 7 * number), follow_symlinks=False)
+    os.utime(root, ns=(EPOCH, EPOCH))
+    return root
+
+
+def snapshot(root: Path) -> dict[str, tuple[Any, ...]]:
+    """Return for every path what must come back: type, mode, owner, time, links, extended attributes, content."""
+    found = {}
+    for above, names, files in os.walk(root):
+        for name in [".", *names, *files] if above == str(root) else [*names, *files]:
+            path = os.path.join(above, name)
+            here = os.lstat(path)
+            content: Any = None
+            if stat.S_ISLNK(here.st_mode):
+                content = os.readlink(path)
+            elif stat.S_ISREG(here.st_mode):
+                content = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+            xattrs = tuple((key, os.getxattr(path, key, follow_symlinks=False)) for key in sorted(os.listxattr(path, follow_symlinks=False)))
+            inside = "/" + os.path.relpath(path, root)
+            found[inside] = (here.st_mode, here.st_uid, here.st_gid, here.st_mtime_ns, here.st_nlink, xattrs, content)
+    return found
+
+
+def timeless(tree: Mapping[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+    """Return a snapshot without the times of what liteimg made itself."""
+    return {path: (item[:3] + item[4:] if path.startswith(OURS) or stat.S_ISLNK(item[0]) or item[3] > EPOCH + 10**9 else item) for path, item in tree.items()}
+
+
+def rows_of(table: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return litefile rows from path to options."""
+    return [{"image": "img1", "file": path, "options": options} for path, options in table.items()]
+
+
+def entries(table: Mapping[str, str], liteattach: str = "link") -> list[Entry]:
+    """Return the entries of rows given as path to options."""
+    return entries_of(rows_of(table), liteattach)
+
+
+def plan(root: Path, table: Mapping[str, str] | None, liteattach: str = "link", permission: int = 0o755) -> TreePlan:
+    """Plan a tree for rows given as path to options; None stands for state absent."""
+    return plan_tree(str(root), Wanted("img1", None if table is None else entries(table, liteattach), permission))
+
+
+def apply(root: Path, table: Mapping[str, str] | None, liteattach: str = "link") -> list[str]:
+    """Lay a tree out; return the lines of the plan."""
+    made = plan(root, table, liteattach)
+    lines = made.lines()
+    made.apply()
+    return lines
