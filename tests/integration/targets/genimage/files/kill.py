@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kill genimage at random moments and see that the next run ends as an undisturbed one does (decisions.md, Measuring).
+
+    kill.py DIRECTORY COUNT      DIRECTORY holds what fabricate.py made; prints one line a kill, fails on the first fault
+
+Killed is genimage's own process, with SIGKILL, as the kernel does it to a process that has used up the memory: nothing of it
+can clean up. Then: no mount below the directory, no process that works in it, the generations that were there are as they
+were, and the next run builds the same tree, kernel, initramfs and record as an undisturbed run does.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from ansible_collections.diskless.statelite.plugins.module_utils.image.genimage import SPEC, plan_genimage
+from ansible_collections.diskless.statelite.plugins.module_utils.image.mounts import mounts_under
+from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
+
+VOLATILE = ("built", "packages_read", "seconds", "generation")
+
+
+def plan(work: Path):
+    """Return genimage's plan for the tiny image in `work`."""
+    names = {"dracut_module": "dracut", "rootfs": "rootfs", "ca": "pki/ca.pem", "authorized_keys": "ssh/id.pub"}
+    params = {name: option.get("default") for name, option in SPEC.items()}
+    params.update({name: str(work / path) for name, path in names.items()}, image="tiny")
+    osimage = {"imagename": "tiny", "osvers": "debian12", "osarch": os.uname().machine, "profile": "compute", "provmethod": "netboot"}
+    linuximage = {
+        "imagename": "tiny",
+        "pkglist": f"{work}/lists/compute.pkglist",
+        "pkgdir": f"deb [trusted=yes] copy:{work}/archive bookworm main",
+        "rootimgdir": f"{work}/image",
+    }
+    return plan_genimage(Site({"osimage": [osimage], "linuximage": [linuximage]}), params)
+
+
+def build(work: Path) -> None:
+    """Run genimage once, here."""
+    due = plan(work)
+    if due.lines():
+        due.apply()
+
+
+def look(tree: Path) -> dict[str, str]:
+    """Return what a generation is: each path with its kind, mode, owner and content; times and volatile record fields left out."""
+    found = {}
+    for folder, names, files in os.walk(tree):
+        for name in [*names, *files]:
+            path = Path(folder, name)
+            status = path.lstat()
+            kind = f"{stat.filemode(status.st_mode)} {status.st_uid}:{status.st_gid}"
+            relative = str(path.relative_to(tree))
+            if relative == "record.json":
+                record = {key: value for key, value in json.loads(path.read_text()).items() if key not in VOLATILE}
+                del record["digests"]["initrd-statelite.gz"]
+                found[relative] = json.dumps(record, sort_keys=True)
+            elif stat.S_ISLNK(status.st_mode):
+                found[relative] = f"{kind} -> {path.readlink()}"
+            elif stat.S_ISREG(status.st_mode):
+                found[relative] = f"{kind} {content(path)}"
+            else:
+                found[relative] = kind
+    return found
+
+
+def content(path: Path) -> str:
+    """Return the digest of a file; of an initramfs its members, for cpio holds times; of dpkg's and apt's databases what is installed."""
+    if path.name == "initrd-statelite.gz":
+        archive = gzip.decompress(path.read_bytes())
+        listed = subprocess.run(["cpio", "-t", "--quiet"], input=archive, check=True, capture_output=True).stdout
+        return " ".join(sorted(listed.decode().split()))
+    if path.name in ("pkgcache.bin", "srcpkgcache.bin", "ld.so.cache", "aux-cache") or "/var/log/" in str(path):
+        return "volatile"
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def processes(work: Path) -> list[str]:
+    """Return the processes that have anything to do with `work`: by their root, directory or words."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            places = [os.readlink(entry / "root"), os.readlink(entry / "cwd")]
+        except OSError:
+            continue
+        if any(place.startswith(f"{work}/image") for place in places) or f"{work}/image" in words:
+            found.append(f"{entry.name} {words}")
+    return found
+
+
+def killed_build(work: Path, after: float) -> bool:
+    """Start genimage, kill it `after` seconds; return whether it was still at work."""
+    child = os.fork()
+    if child == 0:
+        silence = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silence, 1)
+        os.dup2(silence, 2)
+        build(work)
+        os._exit(0)
+    time.sleep(after)
+    os.kill(child, signal.SIGKILL)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def expect(fact: bool, what: object) -> None:
+    if not fact:
+        sys.exit(f"FAILED: {what}")
+
+
+def main(work: Path, count: int) -> None:
+    """Measure one undisturbed build, then kill `count` others."""
+    shutil.rmtree(work / "image", ignore_errors=True)
+    started = time.monotonic()
+    build(work)
+    whole = time.monotonic() - started
+    undisturbed = look(work / "image/generations/1")
+    seed = int(os.environ.get("KILL_SEED", time.time()))
+    chance = random.Random(seed)
+    print(f"an undisturbed build takes {whole:.1f} s; KILL_SEED={seed}", flush=True)
+    at_work = 0
+    for number in range(count):
+        shutil.rmtree(work / "image")
+        if number % 2:  # every other time there is a good image already, whose list has changed since
+            (work / "lists/compute.pkglist").write_text("#INCLUDE:base.pkglist#\nvim\n")
+            build(work)
+            (work / "lists/compute.pkglist").write_text("#INCLUDE:base.pkglist#\n")
+            before = look(work / "image/generations/1")
+        after = chance.uniform(0.05, 0.95) * whole
+        alive = killed_build(work, after)
+        at_work += alive
+        for _ in range(50):
+            left = processes(work)
+            if not left:
+                break
+            time.sleep(0.02)
+        expect(not left, f"kill {number} after {after:.2f} s left processes: {left}")
+        expect(not mounts_under(str(work / "image")), f"kill {number} after {after:.2f} s left mounts")
+        if number % 2:
+            expect(look(work / "image/generations/1") == before, f"kill {number} after {after:.2f} s changed the last good image")
+        left = [path.name for path in (work / "image/generations").glob(".*")] if (work / "image/generations").exists() else []
+        build(work)
+        last = 2 if number % 2 else 1
+        expect(sorted(os.listdir(work / "image/generations")) == [str(n) for n in range(1, last + 1)], f"kill {number}: generations")
+        ended = look(work / f"image/generations/{last}")
+        differing = sorted(path for path in {*ended, *undisturbed} if ended.get(path) != undisturbed.get(path))
+        expect(not differing, f"kill {number} after {after:.2f} s: the next run differs in {differing}")
+        expect(os.readlink(work / "image/current") == f"generations/{last}", f"kill {number}: not published")
+        expect(not plan(work).lines(), f"kill {number}: the next run is not settled")
+        print(f"kill {number + 1}: after {after:.2f} s, {'at work' if alive else 'ended'}, left {left or 'nothing'}: mended", flush=True)
+    expect(at_work >= count * 3 // 4, f"only {at_work} of {count} builds were still at work when they were killed")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve(), int(sys.argv[2]))
