@@ -31,9 +31,14 @@ def cell_text(table: Table, column: Column) -> list[str]:
     return said
 
 
+def documented(option: dict[str, Any]) -> dict[str, Any]:
+    """Return what of an option stands in documentation."""
+    return {name: value for name, value in option.items() if name != "no_log"}
+
+
 def row_suboptions(thing: Thing) -> dict[str, Any]:
     """Return the documentation of the suboptions of one row."""
-    said: dict[str, Any] = {name: dict(option) for name, option in row_options(thing).items()}
+    said: dict[str, Any] = {name: documented(option) for name, option in row_options(thing).items()}
     for column in thing.columns:
         said[column.name]["description"] = cell_text(thing.table, column)
     for part in thing.parts:
@@ -54,7 +59,7 @@ def row_suboptions(thing: Thing) -> dict[str, Any]:
 
 def with_texts(options: dict[str, Any], texts: dict[str, str | list[str]]) -> dict[str, Any]:
     """Return the options with a description each."""
-    return {name: {**option, "description": texts[name]} for name, option in options.items()}
+    return {name: {**documented(option), "description": texts[name]} for name, option in options.items()}
 
 
 def rows_documentation(thing: Thing) -> str:
@@ -74,10 +79,10 @@ def rows_documentation(thing: Thing) -> str:
         "allow_empty": "Whether O(exclusive) may remove every row because none is listed.",
         "site": SITE,
     }
-    documented = with_texts(options, texts)
-    documented["rows"]["suboptions"] = row_suboptions(thing)
-    del documented["rows"]["options"]
-    return json.dumps({"options": documented})
+    result = with_texts(options, texts)
+    result["rows"]["suboptions"] = row_suboptions(thing)
+    del result["rows"]["options"]
+    return json.dumps({"options": result})
 
 
 def info_documentation(thing: Thing) -> str:

@@ -10,7 +10,8 @@ module: litefile
 short_description: Declare what nodes may write of an image
 version_added: 0.1.0
 description:
-  - Writes rows of the table C(litefile): which files and directories of an image are writable on nodes, and how their content is kept.
+  - Writes rows of the table C(litefile), that is which files and directories of an image are writable on nodes.
+  - The options of a row say how the content is kept, and whether by links or by a bind mount.
   - A row that breaks a rule fails the task before anything is written, and the message lists every fault.
   - Images are changed by a later run of liteimg, not by this module.
 author: diskless.statelite contributors (@diskless)

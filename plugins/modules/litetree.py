@@ -10,7 +10,8 @@ module: litetree
 short_description: Declare where the content of litefile entries comes from
 version_added: 0.1.0
 description:
-  - Writes rows of the table C(litetree): directories on servers that hold sparse trees of files, in the order in which they are searched.
+  - Writes rows of the table C(litetree), that is directories on servers that hold sparse trees of files.
+  - They are searched in the order of the rows' priorities.
   - The key of a row is its priority and its image, so that images do not take each other's priorities.
 author: diskless.statelite contributors (@diskless)
 extends_documentation_fragment:

@@ -10,7 +10,7 @@ module: network
 short_description: Declare networks
 version_added: 0.1.0
 description:
-  - Writes rows of the table C(networks): the networks that nodes boot in.
+  - Writes rows of the table C(networks), that is the networks that nodes boot in.
 author: diskless.statelite contributors (@diskless)
 extends_documentation_fragment:
   - diskless.statelite.attributes

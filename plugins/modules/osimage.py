@@ -10,7 +10,7 @@ module: osimage
 short_description: Declare images
 version_added: 0.1.0
 description:
-  - Writes rows of the tables C(osimage) and C(linuximage): what an image is, what it is made of and how nodes run it.
+  - Writes rows of the tables C(osimage) and C(linuximage), that is what an image is, what it is made of and how nodes run it.
   - Removing an image here removes its rows; the directory of the image stays.
 author: diskless.statelite contributors (@diskless)
 extends_documentation_fragment:

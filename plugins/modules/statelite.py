@@ -10,7 +10,7 @@ module: statelite
 short_description: Declare where the persistent files of nodes are kept
 version_added: 0.1.0
 description:
-  - Writes rows of the table C(statelite): for a node or a group, a server and a directory.
+  - Writes rows of the table C(statelite), which give for a node or a group, a server and a directory.
   - Each node has a directory of its own name below that one.
   - Warns when the directory given ends in the node's name already.
 author: diskless.statelite contributors (@diskless)

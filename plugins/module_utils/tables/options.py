@@ -21,6 +21,11 @@ def column_type(column: Column) -> str:
     return "bool" if column.choices == REQUIRED else "str"
 
 
+def _option(column: Column) -> dict[str, Any]:
+    """Return the option of a column; the name key is told to be no secret."""
+    return {"type": column_type(column), **({"no_log": False} if column.name == "key" else {})}
+
+
 def row_options(thing: Thing) -> Options:
     """Return the suboptions of one declared row.
 
@@ -29,7 +34,7 @@ def row_options(thing: Thing) -> Options:
     options: Options = {}
     for column in thing.columns:
         listed = column.name in thing.lists
-        options[column.name] = {"type": "list", "elements": "str"} if listed else {"type": column_type(column)}
+        options[column.name] = {"type": "list", "elements": "str"} if listed else _option(column)
     for part in thing.parts:
         if part.single:
             options[part.option] = {"type": "str"}
@@ -63,7 +68,7 @@ def rows_module(thing: Thing) -> dict[str, Any]:
 
 def info_module(thing: Thing) -> dict[str, Any]:
     """Return the arguments of `run_info` for the module that reads rows of `thing`: the key's columns narrow what is read."""
-    options: Options = {name: {"type": "list", "elements": "str"} for name in thing.table.key}
+    options: Options = {name: {**_option(thing.table.column(name)), "type": "list", "elements": "str"} for name in thing.table.key}
     return {"argument_spec": {**options, **site_option()}}
 
 
