@@ -103,7 +103,7 @@ class Install:
             for _what, path in self.changed:
                 content, mode = self.wanted[path]
                 target = os.path.join(self.dest, path)
-                os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
+                _make_directories(os.path.dirname(target))
                 write_whole(target, content, mode)
             for path in self.stale:
                 os.unlink(os.path.join(self.dest, path))
@@ -111,6 +111,14 @@ class Install:
             raise SiteError.of(
                 error.filename or self.dest, f"can't be written ({error.strerror})", "Run as root, on a file system that can be written"
             ) from error
+
+
+def _make_directories(path: str) -> None:
+    """Make a directory that the service's user can enter, whatever the umask of this run."""
+    if not os.path.isdir(path):
+        _make_directories(os.path.dirname(path))
+        os.mkdir(path)
+        os.chmod(path, 0o755)
 
 
 def _standing(dest: str) -> Iterator[str]:
