@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: nodeset
 short_description: Set what nodes boot next
-version_added: 1.0.0
+version_added: 0.1.0
 description:
   - Writes the boot file of each node of a noderange, the links by which the boot loader finds it, and the image's kernel and
     initramfs, as a pair, into the TFTP directory.
@@ -43,7 +43,7 @@ attributes:
   platform:
     platforms: posix
 author:
-  - diskless.statelite contributors (@diskless)
+  - diskless.statelite contributors (!UNKNOWN)
 seealso:
   - module: diskless.statelite.genimage
   - module: diskless.statelite.liteimg

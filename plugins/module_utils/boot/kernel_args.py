@@ -116,7 +116,9 @@ def _driver(site: Site, node: str) -> str | None:
     """Return the driver word of a node in a network on an `hf` interface."""
     address = site.address(node)
     network = network_of(site, address) if address else None
-    for row in site.rows("networks") if network else ():
+    if network is None:
+        return None
+    for row in site.rows("networks"):
         if row.get("net") == str(network.network_address) and "hf" in (row.get("mgtifname") or ""):
             return "rdloaddriver=hf_if"
     return None

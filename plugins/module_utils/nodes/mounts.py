@@ -14,7 +14,8 @@ from .images import Image, rank, rows_for_image
 from .servers import nfsserver
 
 if TYPE_CHECKING:
-    from .site import Row, Site
+    from ..tables.columns import Row
+    from .site import Site
 
 OPTIONAL = frozenset({"0", "no", "false"})
 

@@ -1,0 +1,203 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one NFS server has to export for the declared site, and what it must not: pure (decisions.md, The servers)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import Fault, SiteError, raise_faults
+from ..nodes.images import Image, images, osimage
+from ..nodes.images import image_of as image_name_of
+from ..nodes.mounts import Level, State, levels_of, state_of
+
+if TYPE_CHECKING:
+    from ..nodes.site import Site
+
+EVERYBODY = "*"
+INSTALL_OPTIONS = ("ro", "no_root_squash", "sync")
+"""How the statelite document locks /install down (2.1)."""
+
+STATE_OPTIONS = ("rw", "no_root_squash", "sync", "subtree_check")
+LEVEL_OPTIONS = ("ro", "no_root_squash", "sync", "no_subtree_check")
+CLIENT = re.compile(r"[A-Za-z0-9@*?.:/_\[\]-]+")
+OPTION = re.compile(r"[a-z_]+(=[A-Za-z0-9_.:/-]+)?")
+
+
+@dataclass(frozen=True)
+class Export:
+    """One directory for some clients. `why` says what it is for; `own` is the node that alone may mount it."""
+
+    path: str
+    clients: tuple[str, ...]
+    options: tuple[str, ...]
+    why: str
+    own: str = ""
+
+    @property
+    def writable(self) -> bool:
+        """Whether clients may write."""
+        return "rw" in self.options
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The exports in order of their paths, the directories to make, and what a person should know."""
+
+    exports: tuple[Export, ...]
+    directories: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def is_inside(path: str, other: str) -> bool:
+    """Return whether `path` is `other` or lies below it."""
+    return path == other or path.startswith(other.rstrip("/") + "/")
+
+
+def check_settings(clients: Sequence[str], options: Sequence[str]) -> None:
+    """Raise SiteError for clients and options that an export of the install directory cannot have."""
+    faults = [
+        Fault(f"clients, {client!r}", "is no client", "Write an address, a network as 10.0.0.0/24, a host name or *")
+        for client in clients
+        if not CLIENT.fullmatch(client)
+    ]
+    faults += [
+        Fault(f"options, {option!r}", "is no export option", "Write options as exports(5) has them")
+        for option in options
+        if not OPTION.fullmatch(option)
+    ]
+    if "rw" in options:
+        faults.append(Fault("options", "rw would let nodes write into their images", "Take it out: the install directory is read-only"))
+    if not clients:
+        faults.append(Fault("clients", "no client is named", "Name at least one, * for all"))
+    raise_faults(faults)
+
+
+class _Gatherer:
+    """Walks over nodes; one path gets one export, one node's directory never two owners."""
+
+    def __init__(self, site: Site, own: Sequence[str], clients: Sequence[str], options: Sequence[str]) -> None:
+        self.site = site
+        self.own = {ipaddress.ip_address(address) for address in own}
+        self.clients = tuple(clients)
+        self.options = ("ro", *(option for option in options if option != "ro"))
+        self.installdir = site.setting("installdir").rstrip("/") or "/"
+        self.found: dict[str, Export] = {}
+        self.directories: dict[str, None] = {}
+        self.warnings: dict[str, None] = {}
+        self.faults: dict[Fault, None] = {}
+        self.images: dict[str, Image | None] = {}
+
+    def here(self, server: str) -> bool:
+        """Return whether an address is one of this server's."""
+        return ipaddress.ip_address(server) in self.own
+
+    def image_trees(self) -> None:
+        """The install directory, and image directories outside of it."""
+        self.found[self.installdir] = Export(self.installdir, self.clients, self.options, "images")
+        for image in images(self.site):
+            if not is_inside(image.rootimgdir, self.installdir):
+                self.found[image.rootimgdir] = Export(image.rootimgdir, self.clients, self.options, f"image {image.name}")
+
+    def image_of(self, node: str) -> Image | None:
+        """Return the image of a node, or None for a node that boots none of ours."""
+        try:
+            name = image_name_of(self.site, node)
+        except SiteError:
+            return None
+        if name not in self.images:
+            try:
+                self.images[name] = osimage(self.site, name)
+            except SiteError:
+                self.images[name] = None
+        return self.images[name]
+
+    def node(self, node: str) -> None:
+        """The levels and the state of one node that are on this server."""
+        image = self.image_of(node)
+        address = self.site.address(node)
+        if image is None or address is None:
+            return
+        try:
+            levels = levels_of(self.site, node, image)
+            state = state_of(self.site, node, image)
+        except SiteError as error:
+            self.faults.update(dict.fromkeys(error.faults))
+            return
+        for level in levels:
+            if self.here(level.server):
+                self.level(node, address, level)
+        if state is not None and self.here(state.server):
+            self.state(node, address, state)
+
+    def level(self, node: str, address: str, level: Level) -> None:
+        """A level: the node's own directory for it alone, a shared one for the clients of the install directory."""
+        self.directories[level.directory] = None
+        within = next((path for path, export in self.found.items() if is_inside(level.directory, path) and not export.own), None)
+        if within is not None:
+            if level.own:
+                self.warnings[f"{level.where}: every client of {within} can read {level.directory}; keep nodes' own levels elsewhere"] = (
+                    None
+                )
+            return
+        if level.own:
+            self.add(Export(level.directory, (address,), LEVEL_OPTIONS, f"level of {node}", node), level.where)
+        else:
+            self.add(Export(level.directory, self.clients, LEVEL_OPTIONS, f"level {level.priority}"), level.where)
+
+    def state(self, node: str, address: str, state: State) -> None:
+        """The node's state directory, writable, for it alone."""
+        last = state.directory.rsplit("/", 1)[-1]
+        if last == node:
+            self.warnings[f"{state.where}: the node's name is appended to statemnt, so {node} gets {state.directory}/{node}"] = None
+        directory = f"{state.directory}/{node}"
+        self.directories[directory] = None
+        self.add(Export(directory, (address,), STATE_OPTIONS, f"state of {node}", node), state.where)
+
+    def add(self, export: Export, where: str) -> None:
+        """Note an export; a directory that is one node's alone cannot be anything else besides."""
+        other = self.found.setdefault(export.path, export)
+        if (other.own, other.options) != (export.own, export.options):
+            self.faults[
+                Fault(where, f"{export.path} would be {other.why} and {export.why}", "Keep $node in it, so that each node has its own")
+            ] = None
+
+    def check(self) -> None:
+        """No node's own directory may lie within something that others mount."""
+        shared = [path for path, export in self.found.items() if not export.own]
+        for export in [export for export in self.found.values() if export.own]:
+            for path in shared:
+                if is_inside(export.path, path):
+                    self.faults[
+                        Fault(
+                            f"directory {export.path} of node {export.own}",
+                            f"it lies in {path}, which other nodes mount",
+                            "Keep state and nodes' own levels outside of the install directory and of shared levels",
+                        )
+                    ] = None
+        raise_faults(self.faults)
+
+
+def wanted(site: Site, own: Sequence[str], clients: Sequence[str], options: Sequence[str]) -> Wanted:
+    """Return what the server with the addresses `own` exports: images, levels, and each node's state.
+
+    Raises SiteError with every row that cannot be resolved and every directory that two nodes would share.
+    """
+    check_settings(clients, options)
+    gatherer = _Gatherer(site, own, clients, options)
+    gatherer.image_trees()
+    for node in site.nodes():
+        gatherer.node(node)
+    gatherer.check()
+    exports = sorted(gatherer.found.values(), key=lambda export: export.path)
+    return Wanted(tuple(exports), tuple(sorted(gatherer.directories)), tuple(gatherer.warnings))
+
+
+def state_directories(exports: Iterable[Export]) -> list[str]:
+    """Return the directories that nodes write to."""
+    return [export.path for export in exports if export.writable]

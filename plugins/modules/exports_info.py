@@ -1,0 +1,153 @@
+#!/usr/bin/python
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tell what this server has to export and what it exports."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: exports_info
+short_description: Tell whether this server exports what the site declares
+version_added: 0.1.0
+description:
+  - Gives the exports that M(diskless.statelite.exports) would set, what it would have to change for them, and how the exports of
+    the running server differ.
+author:
+  - diskless.statelite contributors (!UNKNOWN)
+options:
+  server:
+    description:
+      - The NFS server of this host, V(ganesha) for nfs-ganesha or V(kernel) for the kernel's own.
+    type: str
+    choices: [ganesha, kernel]
+    default: ganesha
+  clients:
+    description:
+      - Who may mount the install directory and shared levels, as addresses, networks, host names or V(*).
+      - A node's own directories are exported to that node alone, whatever stands here.
+    type: list
+    elements: str
+    default: ['*']
+  options:
+    description:
+      - Export options of the install directory, as exports(5) has them. V(rw) is refused.
+    type: list
+    elements: str
+    default: [ro, no_root_squash, sync]
+  take_over:
+    description:
+      - Whether lines of other export files that stand in the way are commented out, with a backup beside the file.
+      - Otherwise they are refused by file and line.
+    type: bool
+    default: false
+  accept_risk:
+    description:
+      - Whether nodes' state may be on the file system of the images, where a forged file handle reaches from one to the other.
+    type: bool
+    default: false
+  addresses:
+    description:
+      - This server's addresses, which tell whose levels and state are here; by default those of its interfaces.
+    type: list
+    elements: str
+    default: []
+  path:
+    description:
+      - Our file; by default C(/etc/exports.d/statelite.exports) or C(/etc/ganesha/statelite.conf).
+    type: path
+  foreign_files:
+    description:
+      - Files and patterns of other people's exports in the order in which the kernel's server reads them.
+    type: list
+    elements: str
+    default: [/etc/exports, /etc/exports.d/*.exports]
+  versions:
+    description:
+      - NFS versions that nfs-ganesha speaks. Version 3 needs rpcbind.
+    type: list
+    elements: int
+    default: [4]
+  bind_address:
+    description:
+      - The one address that nfs-ganesha listens on; all by default.
+    type: str
+  graceless:
+    description:
+      - Whether nfs-ganesha starts without the period in which clients get their locks back.
+    type: bool
+    default: false
+  recovery:
+    description:
+      - Where nfs-ganesha keeps which clients have locks.
+    type: path
+    default: /var/lib/nfs/ganesha
+  site:
+    description:
+      - The site database, or a published snapshot of it (a path that ends in V(.json)) on a server that has no database.
+    type: str
+    default: /etc/statelite/site.db
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    platforms: posix
+"""
+
+EXAMPLES = r"""
+- name: Compare what the server exports with the site
+  diskless.statelite.exports_info:
+    clients: [10.77.0.0/24]
+  register: exported
+
+- name: The effective table is the declared one
+  ansible.builtin.assert:
+    that: exported.differences == []
+"""
+
+RETURN = r"""
+exports:
+  description: The exports that the site needs, in order of their paths.
+  returned: success
+  type: list
+  elements: dict
+path:
+  description: The file that holds them.
+  returned: success
+  type: str
+taken_over:
+  description: Files of others in which lines would be commented out.
+  returned: success
+  type: list
+  elements: str
+running:
+  description: Whether the server runs.
+  returned: success
+  type: bool
+differences:
+  description: How the exports of the running server differ, one sentence each; empty when it does not run.
+  returned: success
+  type: list
+  elements: str
+pending:
+  description: What M(diskless.statelite.exports) would change.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from ansible_collections.diskless.statelite.plugins.module_utils.module import run_info
+from ansible_collections.diskless.statelite.plugins.module_utils.serve.exports import SPEC, read_info
+
+
+def main() -> None:
+    """Run the module."""
+    run_info(SPEC, read_info)
+
+
+if __name__ == "__main__":
+    main()
