@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The management node in a box: a Debian tree booted by systemd-nspawn on the lab's bridge, reached by ssh only.
 
-Its system is a fresh writable layer over a cached tree at every run. /install and /tftpboot are plain ext4, as the NFS
-server wants real file handles; /srv/state is a file system of its own, as nodes' state should be on a real site.
+Its system is a fresh writable layer over a cached tree at every run. /install, /tftpboot and /srv are plain ext4, as the
+NFS server wants real file handles; /srv/state is a file system of its own, as nodes' state should be on a real site.
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ import signal
 import time
 from pathlib import Path
 
-from . import network
-from .places import cached
-from .preflight import RELEASE
-from .processes import LabError, Server, output_of, run, tail
+import network
+from places import cached
+from preflight import RELEASE
+from processes import LabError, Server, output_of, run, tail
 
 NAME = "mn1"
-FORM = "2"
+FORM = "3"
 """Raised when the tree's own settings below change, so that a cached one is not taken."""
-PACKAGES = ("ca-certificates", "dbus", "iproute2", "openssh-server", "procps", "python3", "python3-apt", "systemd", "systemd-sysv")
+PACKAGES = ("apt", "ca-certificates", "dbus", "iproute2", "openssh-server", "procps", "python3", "python3-apt", "systemd", "systemd-sysv")
 SOURCES = f"deb [trusted=yes] http://{network.HOST}:8080/debian {RELEASE} main"
-STATE_SIZE = "2G"
+STATE_SIZE = 1 << 30
 BUILD_LIMIT = 600
 START_LIMIT = 120
 STOP_LIMIT = 60
+SHARED = ("install", "tftpboot", "srv")
+"""Directories of the box that are this machine's own file system."""
 POWER_OFF = signal.SIGRTMIN + 4
 """What systemd's own manual has for "power off" sent to PID 1."""
 NETWORK_FILE = f"[Match]\nName=host0\n\n[Network]\nAddress={network.MANAGEMENT}/{network.PREFIX}\nLinkLocalAddressing=no\n"
@@ -56,8 +58,10 @@ def furnish(tree: Path) -> None:
     (etc / "machine-id").write_text("", encoding="utf-8")
     (etc / "resolv.conf").unlink(missing_ok=True)
     (etc / "resolv.conf").touch()
-    for directory in ("install", "tftpboot", "srv/state"):
-        (tree / directory).mkdir(parents=True, exist_ok=True)
+    for name in SHARED:
+        (tree / name).mkdir(exist_ok=True)
+    rpc_pipefs = etc / "systemd/system/run-rpc_pipefs.mount"
+    rpc_pipefs.symlink_to("/dev/null")  # what it mounts is part of the kernel's own NFS, which the lab's kernel lacks
 
 
 class Box:
@@ -72,8 +76,8 @@ class Box:
         self.known_hosts = directory / "known_hosts"
         self.root = directory / "root"
         self.upper = directory / "upper"
-        for path in (self.root, self.upper, directory / "work", directory / "install", directory / "tftpboot", directory / "state"):
-            path.mkdir(parents=True)
+        for path in (self.root, self.upper, directory / "work", directory / "srv/state", *(directory / name for name in SHARED)):
+            path.mkdir(parents=True, exist_ok=True)
         self._mount(tree)
         self._let_in()
         self.server = self._boot()
@@ -83,9 +87,9 @@ class Box:
         run(["mount", "-t", "overlay", "-o", layers, "box", str(self.root)], log=self.commands, limit=30)
         disk = self.directory / "state.ext4"
         with disk.open("wb") as stream:
-            os.truncate(stream.fileno(), 2 << 30)
+            os.truncate(stream.fileno(), STATE_SIZE)
         run(["mkfs.ext4", "-q", str(disk)], log=self.commands, limit=60)
-        run(["mount", "-o", "loop", str(disk), str(self.directory / "state")], log=self.commands, limit=30)
+        run(["mount", "-o", "loop", str(disk), str(self.directory / "srv/state")], log=self.commands, limit=30)
 
     def _let_in(self) -> None:
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(self.key)], log=self.commands, limit=30)
@@ -96,11 +100,7 @@ class Box:
         self.known_hosts.write_text(f"{network.MANAGEMENT} {host_key}", encoding="utf-8")
 
     def _boot(self) -> Server:
-        shared = ("install", "tftpboot", "state:/srv/state")
-        binds = []
-        for name in shared:
-            source, _colon, target = name.partition(":")
-            binds.append(f"--bind={self.directory / source}:{target or '/' + source}")
+        binds = [f"--bind={self.directory / name}:/{name}" for name in SHARED]
         command = [
             "systemd-nspawn", f"--directory={self.root}", "--boot", "--quiet", "--register=no", "--keep-unit", f"--machine={NAME}",
             f"--hostname={NAME}", f"--network-bridge={network.BRIDGE}", "--resolv-conf=off", "--timezone=off", "--link-journal=no",
@@ -109,13 +109,25 @@ class Box:
         return Server("the management node", command, self.log)
 
     def ssh_options(self) -> list[str]:
-        """Return the options with which ssh and scp reach the box as root."""
-        settings = ("BatchMode=yes", "ConnectTimeout=5", "ServerAliveInterval=15", f"UserKnownHostsFile={self.known_hosts}")
+        """Return the options with which ssh reaches the box as root, over one connection kept open in the lab's own /run/systemd."""
+        settings = (
+            *("BatchMode=yes", "ConnectTimeout=5", "ServerAliveInterval=15", f"UserKnownHostsFile={self.known_hosts}"),
+            *("ControlMaster=auto", "ControlPersist=60", "ControlPath=/run/systemd/%C"),
+        )
         return ["-i", str(self.key), *(f"-o{setting}" for setting in settings)]
 
-    def command(self, text: str, limit: float = 60) -> str:
-        """Run a shell command on the box as root and return its output; raise LabError when it fails."""
-        return output_of(["ssh", *self.ssh_options(), f"root@{network.MANAGEMENT}", text], log=self.commands, limit=limit)
+    def command(self, text: str, limit: float = 60, script: str = "") -> str:
+        """Run a shell command on the box as root, `script` on its stdin, and return its output; raise LabError when it fails."""
+        ssh = ["ssh", *self.ssh_options(), f"root@{network.MANAGEMENT}", text]
+        return output_of(ssh, log=self.commands, limit=limit, stdin=script.encode())
+
+    def put(self, directory: Path) -> None:
+        """Copy what is in `directory` into the box, as if it were its root; owners are root's."""
+        pack = self.directory / "content.tar"
+        create = ["tar", "--create", f"--file={pack}", "--owner=root:0", "--group=root:0", f"--directory={directory}", "."]
+        run(create, log=self.commands, limit=60)
+        extract = ["ssh", *self.ssh_options(), f"root@{network.MANAGEMENT}", "tar --extract --directory=/ --no-overwrite-dir"]
+        output_of(extract, log=self.commands, limit=60, stdin=pack.read_bytes())
 
     def wait_until_up(self) -> None:
         """Wait until the box lets root in by ssh."""
@@ -127,7 +139,8 @@ class Box:
                 return
             except LabError:
                 if time.monotonic() > deadline:
-                    raise LabError(f"no ssh login on the management node in {START_LIMIT} s; its console is {self.log}:\n{tail(self.log)}") from None
+                    console = f"its console is {self.log}:\n{tail(self.log)}"
+                    raise LabError(f"no ssh login on the management node in {START_LIMIT} s; {console}") from None
             time.sleep(0.5)
 
     def stop(self) -> None:
@@ -139,8 +152,8 @@ class Box:
         self.server.stop(signal.SIGKILL)
         journal = self.upper / "var/log/journal"
         if journal.exists():
-            text = output_of(["journalctl", f"--directory={journal}", "--no-pager", "--output=short-iso"], log=self.logs / "teardown.log", limit=60)
-            (self.logs / "box-journal.log").write_text(text, encoding="utf-8")
+            read = ["journalctl", f"--directory={journal}", "--no-pager", "--output=short-iso"]
+            run(read, log=self.logs / "box-journal.log", limit=60)
 
     def _leader(self) -> int | None:
         """Return the process id of the box's PID 1: the child of systemd-nspawn."""

@@ -16,8 +16,13 @@ import sys
 import time
 from pathlib import Path
 
-from . import box, mirror, network, places, preflight, sandbox
-from .processes import LabError, tail
+import box
+import mirror
+import network
+import places
+import preflight
+import sandbox
+from processes import LabError, tail
 
 START_LIMIT = 1500
 """Seconds; the first machine of all waits for the mirror's packages to be downloaded."""
@@ -71,7 +76,8 @@ def start(directory: Path) -> int:
     stop(directory)
     directory.mkdir(parents=True, exist_ok=True)
     log = directory / "machine.log"
-    with log.open("wb") as stream:
+    mirror.make_mirror(log)  # here, where the machine's own network is
+    with log.open("ab") as stream:
         command = [sys.executable, str(places.LAB), "machine", "keep", str(directory)]
         keeper = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True)
     (directory / "machine.pid").write_text(f"{keeper.pid} {_born(keeper.pid)}", encoding="ascii")

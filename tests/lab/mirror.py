@@ -15,9 +15,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .places import LAB, REPOSITORY, cached
-from .preflight import RELEASE, package_names
-from .processes import LabError, Server, output_of, run
+from places import LAB, REPOSITORY, cached
+from preflight import RELEASE, package_names
+from processes import LabError, Server, output_of, run
 
 FORM = "2"
 """Raised when the mirror's own form changes, so that old ones are not taken."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .processes import run
+from processes import run
 
 BRIDGE = "lab0"
 PREFIX = 24

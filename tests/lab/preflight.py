@@ -1,7 +1,7 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look whether this machine can run the lab, and install the Debian packages that it lacks."""
+"""Look whether this machine can run the lab, and say every reason why it cannot."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import os
 import subprocess
 from pathlib import Path
 
-from .places import LAB
-from .processes import LabError, run
+from places import LAB
+from processes import LabError
 
 RELEASE = "bookworm"
-INSTALL_LIMIT = 900
 
 
 def package_names(path: Path) -> list[str]:
@@ -40,15 +39,8 @@ def require_machine() -> None:
         faults.append(f"the lab's mirror is made from this machine's own apt sources, which must be Debian {RELEASE}'s")
     if not Path("/dev/net/tun").exists():
         faults.append("there is no /dev/net/tun for the nodes' network")
-    if faults:
-        raise LabError("this machine cannot run the lab:\n" + "\n".join(f"- {fault}" for fault in faults))
-
-
-def install_packages(log: Path) -> list[str]:
-    """Install what packages.txt names and this machine lacks; return the names installed."""
     missing = missing_packages(package_names(LAB / "packages.txt"))
     if missing:
-        environment = {"DEBIAN_FRONTEND": "noninteractive"}
-        run(["apt-get", "update"], log=log, limit=INSTALL_LIMIT, environment=environment)
-        run(["apt-get", "install", "--yes", "--no-install-recommends", *missing], log=log, limit=INSTALL_LIMIT, environment=environment)
-    return missing
+        faults.append(f"make installs these Debian packages, which are missing: {' '.join(missing)}")
+    if faults:
+        raise LabError("this machine cannot run the lab:\n" + "\n".join(f"- {fault}" for fault in faults))

@@ -30,24 +30,21 @@ def tail(log: Path, count: int = LAST_LINES) -> str:
     return "\n".join([line.rstrip() for line in text.splitlines() if line.strip()][-count:])
 
 
-def _finish(
-    arguments: Sequence[str], log: Path, limit: float, environment: Mapping[str, str] | None, cwd: Path | None, captured: bool
-) -> bytes:
+def _finish(arguments: Sequence[str], log: Path, limit: float, stdin: bytes, environment: Mapping[str, str], captured: bool) -> str:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stream:
         stream.write(f"$ {' '.join(arguments)}\n".encode())
         stream.flush()
         process = subprocess.Popen(
             list(arguments),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if captured else stream,
             stderr=stream,
-            cwd=cwd,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **environment},
             start_new_session=True,
         )
         try:
-            out, _none = process.communicate(timeout=limit)
+            out, _none = process.communicate(stdin, timeout=limit)
         except BaseException as error:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
@@ -57,21 +54,21 @@ def _finish(
         stream.write(out or b"")
     if process.returncode != 0:
         raise LabError(f"{' '.join(arguments)[:200]} ended with status {process.returncode}; its log is {log}:\n{tail(log)}")
-    return out or b""
+    return (out or b"").decode(errors="replace")
 
 
-def run(arguments: Sequence[str], *, log: Path, limit: float, environment: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
+def run(arguments: Sequence[str], *, log: Path, limit: float, environment: Mapping[str, str] | None = None) -> None:
     """Run a command to its end, all it writes going to `log` as it comes.
 
     `limit` is in seconds; `environment` is added to this process's. Raises LabError with the last lines of the
     log when the command fails or takes longer.
     """
-    _finish(arguments, log, limit, environment, cwd, captured=False)
+    _finish(arguments, log, limit, b"", environment or {}, captured=False)
 
 
-def output_of(arguments: Sequence[str], *, log: Path, limit: float) -> str:
-    """Run a command as `run` does and return what it wrote to stdout, which is added to `log` at its end."""
-    return _finish(arguments, log, limit, None, None, captured=True).decode(errors="replace")
+def output_of(arguments: Sequence[str], *, log: Path, limit: float, stdin: bytes = b"") -> str:
+    """Run a command as `run` does, `stdin` on its standard input; return what it wrote to stdout, which is added to `log` at its end."""
+    return _finish(arguments, log, limit, stdin, {}, captured=True)
 
 
 class Server:

@@ -12,16 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .processes import tail
+from processes import tail
 
 BEAT = 14.0
-CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\udc80-\udcff]")
 SHOWN = 90
 
 
 def plain(text: str) -> str:
-    """Return `text` without a terminal's colours and control characters, cut to what fits behind a stage's name."""
-    return CONTROL.sub("", text).strip()[:SHOWN]
+    """Return `text` on one line, without a terminal's colours and control characters, cut to what fits behind a stage's name."""
+    return CONTROL.sub("", text).replace("\n", " ").strip()[:SHOWN]
 
 
 class Progress:

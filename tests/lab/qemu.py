@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-from . import network
-from .processes import LabError, Server, tail
-from .progress import CONTROL
+import network
+from processes import LabError, Server, tail
+from progress import CONTROL
 
 MEMORY = "1536"
 PROCESSOR = "Nehalem"
@@ -20,7 +19,7 @@ POLL = 1.0
 
 
 class Node:
-    """One PC with a tap on the lab's bridge; it can be started again after it ended. Use it as the owner of its process."""
+    """One PC with a tap on the lab's bridge; it can be started again after it ended."""
 
     def __init__(self, name: str, mac: str, address: str, logs: Path) -> None:
         self.name = name
@@ -56,25 +55,22 @@ class Node:
             return ""
         return CONTROL.sub("", text)
 
-    def wait_for(self, pattern: str, limit: float) -> re.Match[str]:
-        """Wait until the console shows `pattern`; raise LabError when the node ends first or `limit` seconds pass."""
-
-        def seen() -> re.Match[str] | None:
-            return re.search(pattern, self.said())
-
-        return self.wait_until(seen, f"showed no {pattern!r}", limit)
-
-    def wait_until(self, seen: Callable[[], re.Match[str] | None], failure: str, limit: float) -> re.Match[str]:
-        """Poll `seen` until it gives something and return that; `failure` says what the node did not do."""
+    def appears(self, pattern: str, limit: float) -> re.Match[str] | None:
+        """Wait at most `limit` seconds until the console shows `pattern`; raise LabError when the node ends before that."""
         deadline = time.monotonic() + limit
         while True:
-            found = seen()
-            if found:
+            found = re.search(pattern, self.said())
+            if found or time.monotonic() > deadline:
                 return found
             self.require_running()
-            if time.monotonic() > deadline:
-                raise LabError(f"node {self.name} {failure} in {limit:g} s; its console is {self.console}:\n{tail(self.console)}")
             time.sleep(POLL)
+
+    def wait_for(self, pattern: str, limit: float) -> re.Match[str]:
+        """Wait until the console shows `pattern`; raise LabError when it does not in `limit` seconds."""
+        found = self.appears(pattern, limit)
+        if found is None:
+            raise LabError(f"node {self.name} showed no {pattern!r} in {limit:g} s; its console is {self.console}:\n{tail(self.console)}")
+        return found
 
     def require_running(self) -> None:
         """Raise LabError when the node is off."""

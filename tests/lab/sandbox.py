@@ -17,6 +17,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from places import LAB
+
 INSIDE = "STATELITE_LAB_INSIDE"
 CGROUPS = ("/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup")
 """Where cgroup hierarchies that systemd uses are found; which of them are there depends on the machine."""
@@ -34,9 +36,8 @@ def enter(arguments: Sequence[str]) -> int:
 
     SIGINT, SIGTERM and SIGHUP are handed to the lab inside, which ends in order; if this process is killed, the lab is too.
     """
-    lab = Path(__file__).resolve().parent
-    environment = {**os.environ, INSIDE: str(os.getpid()), "PYTHONPATH": str(lab.parent), "PYTHONDONTWRITEBYTECODE": "1"}
-    process = subprocess.Popen([*ENTER, sys.executable, "-m", lab.name, *arguments], env=environment)
+    environment = {**os.environ, INSIDE: str(os.getpid())}
+    process = subprocess.Popen([*ENTER, sys.executable, str(LAB), *arguments], env=environment)
 
     def hand_over(signum: int, _frame: object) -> None:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")

@@ -1,0 +1,46 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Converge the site in the box: the collection's own playbook, by ssh, with the lab's inventory."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from box import Box
+from places import BUILD, LAB
+from processes import LabError, run
+
+PLAYBOOK = "diskless.statelite.site"
+INVENTORY = LAB / "inventory"
+LIMIT = 1200
+RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+
+
+def converge(box: Box, log: Path, variables: Mapping[str, object] | None = None) -> int:
+    """Run the playbook against the box and return how many tasks changed something; raise LabError when one failed.
+
+    All that Ansible writes goes to `log`, which must be a new file; `variables` override the inventory's.
+    """
+    options = " ".join(box.ssh_options())
+    environment = {
+        "ANSIBLE_COLLECTIONS_PATH": str(BUILD / "workspace"),
+        "ANSIBLE_HOME": str(box.directory / "ansible"),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_PIPELINING": "1",
+        "ANSIBLE_SSH_ARGS": options,
+        "ANSIBLE_DISPLAY_OK_HOSTS": "true",
+    }
+    playbook = str(Path(sys.executable).with_name("ansible-playbook"))
+    command = [playbook, "--inventory", str(INVENTORY), "--diff", PLAYBOOK]
+    if variables:
+        command += ["--extra-vars", json.dumps(dict(variables))]
+    run(command, log=log, limit=LIMIT, environment=environment)
+    recaps = RECAP.findall(log.read_text(encoding="utf-8", errors="replace"))
+    if not recaps:
+        raise LabError(f"{PLAYBOOK} ran on no host; its log is {log}")
+    return sum(int(changed) for _host, _ok, changed, _unreachable, _failed in recaps)

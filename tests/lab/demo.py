@@ -1,0 +1,115 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `make demo` shows and `make test` looks at: a site converged, two nodes booted from it, one of them twice."""
+
+from __future__ import annotations
+
+import claims
+import reports
+from converge import converge
+from facts import table
+from lab import Lab
+from places import LAB
+from processes import LabError
+from qemu import Node
+
+BOOT_LIMIT = 600
+OFF_LIMIT = 240
+ABSENT = 60
+"""Seconds that the answer service stays away from a node that asks for it."""
+SERVICE = "statelite-answer.service"
+PACKAGE_LIST = "/install/custom/netboot/debian/compute.pkglist"
+
+
+def demo(lab: Lab) -> bool:
+    """Play the demonstration; return whether every fact is as it must be."""
+    site_is_made(lab)
+    nodes_boot(lab)
+    claims.of_running_nodes(lab)
+    claims.of_server_side_changes(lab)
+    image_is_rebuilt(lab)
+    first_node_boots_again(lab)
+    claims.of_the_second_boot(lab)
+    claims.of_the_lease(lab)
+    return conclusion(lab)
+
+
+def test(lab: Lab) -> bool:
+    """Play the demonstration, then look at the boot reports and start a node while the answer service is away."""
+    good = demo(lab)
+    reports.agree(lab)
+    service_comes_back(lab)
+    reports.agree(lab)
+    return conclusion(lab) and good
+
+
+def site_is_made(lab: Lab) -> None:
+    """Converge the site twice; the second time nothing changes."""
+    log = lab.run / "converge-1.log"
+    with lab.progress.stage("the site playbook converges a bare machine, image and all", log):
+        lab.box.put(LAB / "content")
+        converge(lab.box, log)
+    log = lab.run / "converge-2.log"
+    with lab.progress.stage("the same playbook again", log):
+        changed = converge(lab.box, log)
+    lab.saw("a second converge of the unchanged site: tasks that changed something", "mn1", str(changed), "0")
+
+
+def nodes_boot(lab: Lab) -> None:
+    """Switch both nodes on, side by side, and wait until both are up."""
+    with lab.progress.stage("n1 and n2 boot from the network", lab.first.console.with_name("n1-boot1.log")):
+        lab.first.start()
+        lab.second.start()
+        for node in (lab.first, lab.second):
+            lab.talk.wait_until_up(node, BOOT_LIMIT)
+
+
+def image_is_rebuilt(lab: Lab) -> None:
+    """Add a package to the image's list and converge while both nodes run."""
+    log = lab.run / "converge-3.log"
+    with lab.progress.stage("the image is rebuilt with one more package while both nodes run from the old one", log):
+        lab.box.command(f"echo less >> {PACKAGE_LIST}")
+        converge(lab.box, log)
+    claims.of_a_rebuild(lab)
+
+
+def first_node_boots_again(lab: Lab) -> None:
+    """Power the first node off in order and on again."""
+    with lab.progress.stage("n1 powers itself off", lab.first.console):
+        switch_off(lab, lab.first)
+    with lab.progress.stage("n1 boots a second time, n2 works on", lab.run / "n1-boot2.log"):
+        lab.first.start()
+        lab.talk.wait_until_up(lab.first, BOOT_LIMIT)
+
+
+def switch_off(lab: Lab, node: Node) -> None:
+    """Let a node power itself off."""
+    lab.talk.run(node, "systemctl --no-block poweroff")
+    node.wait_off(OFF_LIMIT)
+
+
+def service_comes_back(lab: Lab) -> None:
+    """Boot the second node while the answer service is away for a minute; it waits, and comes up when the service is back."""
+    node = lab.second
+    log = lab.run / f"n2-boot{node.boots + 1}.log"
+    with lab.progress.stage("n2 powers itself off, the answer service is stopped", node.console):
+        switch_off(lab, node)
+        lab.box.command(f"systemctl stop {SERVICE}")
+    with lab.progress.stage(f"n2 boots; the answer service comes back after {ABSENT} s", log):
+        node.start()
+        node.wait_for(r"statelite: boot plan: ", BOOT_LIMIT)
+        if node.appears(r"STATELITE node=", ABSENT):
+            raise LabError(f"n2 booted without a plan from the service that was away; its console is {node.console}")
+        lab.box.command(f"systemctl start {SERVICE}")
+        done = lab.talk.wait_until_up(node, BOOT_LIMIT)
+    seen = f"plan={done[3]} failed={done[5]}, {lab.talk.ask(node, {'state': 'systemctl is-system-running'})['state']}"
+    lab.saw(f"the answer service was away for {ABSENT} s: the node waited, then", "n2", seen, "plan=service failed=0, running")
+
+
+def conclusion(lab: Lab) -> bool:
+    """Print every fact and return whether all hold; the table is kept with the logs."""
+    text = table(lab.facts)
+    (lab.run / "facts.txt").write_text(text + "\n", encoding="utf-8")
+    print("", text, "", sep="\n", flush=True)
+    return all(fact.holds for fact in lab.facts)

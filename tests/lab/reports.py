@@ -1,0 +1,60 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The boot reports that nodes sent to the management node, beside what the image is laid out for and what the nodes really have."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from lab import Lab
+from processes import LabError
+from qemu import Node
+
+SPOOL = "/var/spool/statelite/reports"
+ON = {"tmpfs": "tmpfs", "con": "tmpfs", "persistent": "nfs4", "ro": "nfs4"}
+"""The file system on which an entry of each storage is found on a node."""
+
+
+def agree(lab: Lab) -> None:
+    """Compare, for both nodes and entry by entry, the report with the layout of the node's image and with the node itself."""
+    with lab.progress.stage("the boot reports are compared with the images and the nodes, entry by entry", lab.box.commands):
+        for node in lab.nodes:
+            of_node(lab, node)
+
+
+def of_node(lab: Lab, node: Node) -> None:
+    """Note as facts what the report of one node says, and where an entry is not what the layout and the report say."""
+    report = json.loads(lab.box.command(f"cat {SPOOL}/{node.name}.json"))
+    own = json.loads(lab.talk.ask(node, {"report": "cat /.statelite/report.json"})["report"])
+    source = lab.talk.ask(node, {"root": "findmnt --noheadings --output SOURCE /"})["root"]
+    layout = json.loads(lab.box.command(f"cat {shlex.quote(source.partition(':')[2] + '/.statelite/layout.json')}"))
+    entries: list[dict[str, Any]] = layout["entries"]
+    if not entries:
+        raise LabError(f"the image of {node.name} is laid out for no entry")
+    lab.saw("the report that the server keeps is the one on the node", node.name, str(sent(report) == sent(own)), "True")
+    said = {entry["path"]: entry for entry in report["entries"]}
+    missing = sorted({entry["path"] for entry in entries} ^ set(said))
+    lab.saw("entries of the image that the report has not, or the reverse", node.name, " ".join(missing) or "none", "none")
+    failed = sorted(path for path, entry in said.items() if entry["status"] != "done")
+    lab.saw("entries that the report does not call done", node.name, " ".join(failed) or "none", "none")
+    wrong = differing(lab, node, [entry for entry in entries if entry["storage"] in ON])
+    title = f"entries (of {len(entries)}) that are not on the file system of their storage"
+    lab.saw(title, node.name, " ".join(wrong) or "none", "none")
+
+
+def sent(report: dict[str, Any]) -> dict[str, Any]:
+    """Return what a report says apart from what the server adds to it."""
+    return {name: report[name] for name in ("node", "image", "generation", "plan", "done", "failed", "levels", "entries")}
+
+
+def differing(lab: Lab, node: Node, entries: list[dict[str, Any]]) -> list[str]:
+    """Return each entry that on the node lies on another file system than its storage says, with what it lies on."""
+    questions = {}
+    for entry in entries:
+        path = shlex.quote(entry["path"])
+        questions[entry["path"]] = f'findmnt --noheadings --output FSTYPE --target "$(readlink -f {path})"'
+    said = lab.talk.ask(node, questions)
+    return [f"{entry['path']}={said[entry['path']]}" for entry in entries if said[entry["path"]] != ON[entry["storage"]]]
