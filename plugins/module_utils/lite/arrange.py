@@ -25,6 +25,7 @@ from .place import OWN, Found, Place, Tree, ancestors, place_of
 
 MTAB = "/etc/mtab"
 FILE_MODE = 0o644
+ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -205,13 +206,20 @@ class _Arrangement:
         return Layout(self.image, placed, self.satisfied, tuple(sorted(self.missing)), bridged.paths, made)
 
 
-def _settle(entries: Sequence[Entry], tree: Tree, stops: dict[str, str], faults: list[Fault]) -> tuple[dict[str, _Settled], dict[str, str]]:
-    """Return each entry by its real path, and written path to live place for those that need nothing in the image."""
+def _settle(
+    entries: Sequence[Entry], tree: Tree, stops: dict[str, str], owners: dict[str, tuple[str, ...]], faults: list[Fault]
+) -> tuple[dict[str, _Settled], dict[str, str]]:
+    """Return each entry by its real path, and written path to live place for those that need nothing in the image.
+
+    `owners` are the written paths that each stop comes from: an entry never lies below the link that it is itself.
+    """
     settled: dict[str, _Settled] = {}
+    alone = {written[0] for written in owners.values() if len(written) == 1}
     live: dict[str, str] = {}
     for entry in entries:
         try:
-            place = place_of(tree, entry.path, stops=stops)
+            through = {path: leads for path, leads in stops.items() if owners[path] != (entry.path,)} if entry.path in alone else stops
+            place = place_of(tree, entry.path, stops=through)
         except SiteError as error:
             faults.extend(Fault(entry.where, fault.what, fault.mend) for fault in error.faults)
             continue
@@ -264,6 +272,12 @@ def _follows(one: _Settled, parent: _Settled, target: Place | None, tree: Tree) 
     return target is None or target.path.startswith(parent.path + "/") or tree.look(target.path) is None
 
 
+def _leads_above(path: str, target: Place | None) -> bool:
+    if target is None:
+        return False
+    return target.path == "/" or path.startswith(target.path + "/") or target.path.split("/")[1] in OWN
+
+
 def _refuse(one: _Settled, kind: str, parent: _Settled | None, has_children: bool) -> rules.Rule | None:
     if parent is not None:
         rule = rules.refusal(parent.entry, one.entry)
@@ -281,17 +295,33 @@ def _kind(one: _Settled, found: Found | None, has_children: bool) -> str:
     return DIRECTORY if has_children or one.entry.kind == DIRECTORY else FILE
 
 
+def _settled(
+    ordered: Sequence[Entry], tree: Tree
+) -> tuple[dict[str, _Settled], dict[str, str], dict[str, Place | None], list[Fault]]:
+    """Settle all entries, again until the entries that are links (and stop the way of others) are the same as before."""
+    stops: dict[str, str] = {}
+    owners: dict[str, tuple[str, ...]] = {}
+    for _round in range(ROUNDS):
+        faults: list[Fault] = []
+        settled, live = _settle(ordered, tree, stops, owners, faults)
+        targets = _targets(settled, tree, stops)
+        known = stops, owners
+        stops = {path: place.path for path, place in targets.items() if place is not None and not place.live}
+        owners = {path: settled[path].written for path in stops}
+        if (stops, owners) == known:
+            return settled, live, targets, faults
+    what, mend = "its symbolic links lead through one another's rows", "List the paths they lead to instead"
+    faults.extend(Fault(settled[path].entry.where, what, mend) for path in stops)
+    return settled, live, targets, faults
+
+
 def lay_out(image: str, entries: Sequence[Entry], tree: Tree, permission: int = 0o755) -> Layout:
     """Return what an image must have for `entries`; `permission` is the mode of /.statelite (osimage.permission).
 
     The order of the entries does not matter. Raises SiteError with every fault at once.
     """
     ordered = sorted(entries, key=lambda entry: (entry.path.count("/"), entry.path))
-    first, _live = _settle(ordered, tree, {}, [])
-    stops = {path: place.path for path, place in _targets(first, tree, {}).items() if place is not None and not place.live}
-    faults: list[Fault] = []
-    settled, live = _settle(ordered, tree, stops, faults)
-    targets = _targets(settled, tree, stops)
+    settled, live, targets, faults = _settled(ordered, tree)
     for path, target in targets.items():
         if target is not None and target.live:
             live.update(dict.fromkeys(settled.pop(path).written, target.path))
@@ -308,7 +338,7 @@ def lay_out(image: str, entries: Sequence[Entry], tree: Tree, permission: int = 
         behind = tree.look(target.path) if target is not None else None
         one = settled[path]
         kind = _kind(one, behind if one.is_link else one.found, path in with_children)
-        rule = _refuse(one, kind, None, path in with_children)
+        rule = _refuse(one, kind, None, path in with_children) or (rules.LINK_TO_ABOVE if _leads_above(path, target) else None)
         if rule is not None:
             faults.append(_refusal(one, None, rule))
             continue

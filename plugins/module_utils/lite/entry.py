@@ -110,4 +110,4 @@ def entries_for(site: Site, image: str) -> list[Entry]:
 
     Raises SiteError with every fault of the image's rows.
     """
-    return entries_of(rows_for_image(site, "litefile", image), liteattach_of(site, image))
+    return entries_of(rows_for_image(site, "litefile", osimage(site, image)), liteattach_of(site, image))

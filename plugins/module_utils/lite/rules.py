@@ -64,8 +64,13 @@ LINK_BELOW_ENTRY = Rule(
     "it is a symbolic link below another entry, which keeps the link as it is, so this row would not reach what the link leads to",
     "List the path that it leads to instead",
 )
+LINK_TO_ABOVE = Rule(
+    "symlink-to-above",
+    "it is a symbolic link to the root, to a directory that holds it, or to statelite's own, which a node can't have a second time",
+    "List the directories below that nodes may write instead",
+)
 FILE_PARENT = Rule("file-parent", "it is a file in the image, and other rows lie below it", "Drop the rows below it, or name the directory")
-RULES = (RO_PARENT, CON_PARENT, LINK_BELOW_BIND, BIND_BELOW_LINK, CON_DIRECTORY, LINK_BELOW_ENTRY, FILE_PARENT)
+RULES = (RO_PARENT, CON_PARENT, LINK_BELOW_BIND, BIND_BELOW_LINK, CON_DIRECTORY, LINK_BELOW_ENTRY, LINK_TO_ABOVE, FILE_PARENT)
 
 
 def refusal(parent: Attached, child: Attached) -> Rule | None:

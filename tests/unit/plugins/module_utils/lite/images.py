@@ -55,7 +55,8 @@ def snapshot(root: Path) -> dict[str, tuple[Any, ...]]:
                 content = os.readlink(path)
             elif stat.S_ISREG(here.st_mode):
                 content = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-            xattrs = tuple((key, os.getxattr(path, key, follow_symlinks=False)) for key in sorted(os.listxattr(path, follow_symlinks=False)))
+            keys = sorted(os.listxattr(path, follow_symlinks=False))
+            xattrs = tuple((key, os.getxattr(path, key, follow_symlinks=False)) for key in keys)
             inside = "/" + os.path.relpath(path, root)
             found[inside] = (here.st_mode, here.st_uid, here.st_gid, here.st_mtime_ns, here.st_nlink, xattrs, content)
     return found
@@ -63,7 +64,7 @@ def snapshot(root: Path) -> dict[str, tuple[Any, ...]]:
 
 def timeless(tree: Mapping[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
     """Return a snapshot without the times of what liteimg made itself."""
-    return {path: (item[:3] + item[4:] if path.startswith(OURS) or stat.S_ISLNK(item[0]) or item[3] > EPOCH + 10**9 else item) for path, item in tree.items()}
+    return {path: (item[:3] + item[4:] if path.startswith(OURS) or item[3] > EPOCH + 10**9 else item) for path, item in tree.items()}
 
 
 def rows_of(table: Mapping[str, str]) -> list[dict[str, str]]:
