@@ -1,0 +1,309 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""dnsmasq's drop-in: addresses for the nodes we know, on named interfaces, and the TFTP directory (decisions.md, The servers)."""
+
+from __future__ import annotations
+
+import glob
+import ipaddress
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..apply.addresses import local_addresses
+from ..apply.commands import run_command
+from ..apply.files import read_bytes, write_file
+from ..errors import Fault, SiteError, raise_faults
+from ..nodes.interfaces import ADDRESS, NO_ADDRESS, boot_mac, colons, entries
+from ..nodes.servers import tftpserver
+from ..nodes.site import Site, split_list
+from ..tables.columns import Row
+from ..tables.store import DEFAULT_SITE, open_store
+
+SPEC: dict[str, Any] = {
+    "interfaces": {"type": "list", "elements": "str", "default": []},
+    "dhcp": {"type": "bool", "default": True},
+    "dns": {"type": "bool", "default": True},
+    "lease": {"type": "str", "default": "infinite"},
+    "boot_file": {"type": "str", "default": "lpxelinux.0"},
+    "path": {"type": "path", "default": "/etc/dnsmasq.d/statelite.conf"},
+    "main_file": {"type": "path", "default": "/etc/dnsmasq.conf"},
+    "site": {"type": "str", "default": DEFAULT_SITE},
+}
+"""The options of the module."""
+
+HEADER = "# Written by diskless.statelite (module dnsmasq). Changes made here are lost."
+TAG = "statelite"
+BIOS = "statelite-bios"
+INTERFACE = re.compile(r"[A-Za-z0-9_.:@-]{1,64}")
+LEASE = re.compile(r"infinite|[0-9]+[mhdw]?")
+FILE = re.compile(r"[A-Za-z0-9_./-]+")
+SHORTEST = 120
+"""dnsmasq gives no lease of less than two minutes."""
+
+SECONDS = {"": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+IGNORED = ("~", ".dpkg-dist", ".dpkg-old", ".dpkg-new")
+"""Files in a configuration directory that dnsmasq on Debian does not read."""
+
+LIMIT = 30.0
+
+
+@dataclass(frozen=True)
+class Host:
+    """One interface that gets an address: `server` is where it loads its boot file from, empty for this machine."""
+
+    mac: str
+    address: str
+    name: str
+    server: str
+
+
+@dataclass(frozen=True)
+class ForeignHost:
+    """A word of somebody else's dhcp-host line: a hardware or an IP address."""
+
+    place: str
+    word: str
+
+
+def settings_faults(params: dict[str, Any]) -> list[Fault]:
+    """Return what is wrong with the options themselves."""
+    faults = [
+        Fault(f"interfaces, {name!r}", "is no interface name", "Name an interface of this machine, such as eth1")
+        for name in params["interfaces"]
+        if not INTERFACE.fullmatch(name)
+    ]
+    if params["dhcp"] and not params["interfaces"]:
+        faults.append(Fault("interfaces", "none is named", "Name the interfaces of the nodes' networks: DHCP is answered there only"))
+    lease = params["lease"]
+    if not LEASE.fullmatch(lease):
+        faults.append(Fault("lease", f"{lease!r} is no time", "Write infinite, or a number with m, h, d or w"))
+    elif lease != "infinite" and _seconds(lease) < SHORTEST:
+        faults.append(Fault("lease", f"{lease} is less than two minutes", "Write 2m or more, or infinite"))
+    if not FILE.fullmatch(params["boot_file"]):
+        faults.append(Fault("boot_file", f"{params['boot_file']!r} is no file name", "Name a file below the TFTP directory"))
+    return faults
+
+
+def _seconds(lease: str) -> int:
+    unit = lease.lstrip("0123456789")
+    return int(lease[: len(lease) - len(unit)]) * SECONDS[unit]
+
+
+def networks(site: Site) -> list[tuple[ipaddress.IPv4Network, Row]]:
+    """Return the declared IPv4 networks with their rows, in table order."""
+    found = []
+    for row in site.rows("networks"):
+        try:
+            network = ipaddress.ip_network(f"{row.get('net')}/{(row.get('mask') or '').lstrip('/')}", strict=False)
+        except ValueError:
+            continue
+        if isinstance(network, ipaddress.IPv4Network):
+            found.append((network, row))
+    return found
+
+
+def hosts(site: Site, own: Sequence[str]) -> list[Host]:
+    """Return every interface of a node that has an IPv4 address in a declared network.
+
+    Raises SiteError with every address that two of them have.
+    """
+    nets = [network for network, _row in networks(site)]
+    here = set(own)
+    found: list[Host] = []
+    faults: list[Fault] = []
+    taken: dict[str, str] = {}
+    for node in site.nodes():
+        boot = boot_mac(site, node)
+        for mac, written in entries(site, node):
+            name = written or node
+            if name == NO_ADDRESS or not ADDRESS.fullmatch(mac) or (name == node and mac != boot):
+                continue
+            address = site.address(name)
+            if address is None or not _is_in(address, nets):
+                continue
+            server = tftpserver(site, node)
+            host = Host(colons(mac), address, name, "" if server in here or not here else server)
+            for thing in (host.mac, host.address):
+                other = taken.setdefault(thing, name)
+                if other != name:
+                    faults.append(Fault(f"nodes {other} and {name}", f"both have {thing}", "Give each its own in the tables mac and hosts"))
+            found.append(host)
+    raise_faults(faults)
+    return sorted(found, key=lambda host: (ipaddress.ip_address(host.address), host.mac))
+
+
+def _is_in(address: str, nets: Iterable[ipaddress.IPv4Network]) -> bool:
+    try:
+        own = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(own in network for network in nets)
+
+
+def _network_lines(network: ipaddress.IPv4Network, row: Row, lease: str) -> list[str]:
+    """Return the range of one network, for known hosts only, and its options."""
+    tag = "statelite-" + str(network.network_address).replace(".", "-")
+    lines = [f"dhcp-range=set:{tag},{network.network_address},static,{network.netmask},{lease}"]
+    gateway = row.get("gateway") or ""
+    router = {"": "", "<xcatmaster>": ",0.0.0.0"}.get(gateway, f",{gateway}")
+    lines.append(f"dhcp-option=tag:{tag},option:router{router}")
+    for column, option in (("nameservers", "dns-server"), ("ntpservers", "ntp-server"), ("logservers", "log-server")):
+        servers = ["0.0.0.0" if server == "<xcatmaster>" else server for server in split_list(row.get(column))]
+        if servers:
+            lines.append(f"dhcp-option=tag:{tag},option:{option},{','.join(servers)}")
+    if row.get("domain"):
+        lines.append(f"dhcp-option=tag:{tag},option:domain-name,{row['domain']}")
+    if row.get("mtu"):
+        lines.append(f"dhcp-option=tag:{tag},option:mtu,{row['mtu']}")
+    return lines
+
+
+def render(site: Site, found: Sequence[Host], params: dict[str, Any], binds: bool) -> str:
+    """Return the text of the drop-in; `binds` tells whether somebody else says how dnsmasq binds to interfaces."""
+    tftpdir = site.setting("tftpdir")
+    lines = [HEADER]
+    if not params["dns"]:
+        lines.append("port=0")
+    lines += [f"interface={name}" for name in params["interfaces"]]
+    if params["interfaces"] and not binds:
+        lines.append("bind-dynamic")
+    lines.append("enable-tftp")
+    lines += [f"tftp-root={tftpdir},{name}" for name in params["interfaces"]] or [f"tftp-root={tftpdir}"]
+    if params["dhcp"]:
+        used = [(network, row) for network, row in networks(site) if any(_is_in(host.address, [network]) for host in found)]
+        for network, row in used:
+            lines += _network_lines(network, row, params["lease"])
+        lines.append(f"dhcp-match=set:{BIOS},option:client-arch,0")
+        for server in sorted({host.server for host in found}):
+            lines.append(f"dhcp-boot=tag:{_tag(server)},tag:{BIOS},{params['boot_file']}" + (f",,{server}" if server else ""))
+        lines += [f"dhcp-host={host.mac},set:{_tag(host.server)},{host.address},{host.name},{params['lease']}" for host in found]
+    for line in lines:
+        if re.search(r"[\x00-\x1f\x7f]", line):
+            raise SiteError.of("dnsmasq", f"{line!r} has a control character", "Take it out of the tables")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _tag(server: str) -> str:
+    return f"{TAG}-{server.replace(':', '-')}" if server else TAG
+
+
+def foreign_files(main: str, own: str) -> list[str]:
+    """Return the configuration files of others that dnsmasq reads with ours."""
+    directory = os.path.dirname(own)
+    beside = sorted(
+        path for path in glob.glob(os.path.join(directory, "*")) if os.path.isfile(path) and path != own and not path.endswith(IGNORED)
+    )
+    return [path for path in [main, *beside] if os.path.isfile(path)]
+
+
+def _lines(path: str) -> list[tuple[str, str]]:
+    """Return (file and line number, text) of the lines of a configuration file that say something."""
+    text = (read_bytes(path) or b"").decode(errors="replace")
+    numbered = ((f"{path} line {number}", line.split(" #")[0].strip()) for number, line in enumerate(text.splitlines(), 1))
+    return [(place, line) for place, line in numbered if line and not line.startswith("#")]
+
+
+def foreign_hosts(files: Iterable[str]) -> list[ForeignHost]:
+    """Return the addresses that dhcp-host lines of others name."""
+    found = []
+    for path in files:
+        for place, line in _lines(path):
+            key, _equals, value = line.partition("=")
+            if key.strip() == "dhcp-host":
+                found += [ForeignHost(place, word.strip().lower()) for word in value.split(",")]
+    return found
+
+
+def conflicts(found: Iterable[Host], others: Iterable[ForeignHost]) -> list[Fault]:
+    """Return a fault for each foreign line that gives one of our nodes an address, or one of their addresses to another."""
+    by_word = {}
+    for host in found:
+        by_word[host.mac] = host
+        by_word[host.address] = host
+    return [
+        Fault(
+            other.place,
+            f"has a dhcp-host of its own with {other.word}, which is {by_word[other.word].name}'s",
+            "Remove the line, or the node",
+        )
+        for other in others
+        if other.word in by_word
+    ]
+
+
+def _binds(files: Iterable[str]) -> bool:
+    return any(line in ("bind-interfaces", "bind-dynamic") for path in files for _place, line in _lines(path))
+
+
+@dataclass
+class DnsmasqPlan:
+    """The drop-in as it is and as it has to be."""
+
+    path: str
+    main: str
+    others: list[str]
+    present: str | None
+    text: str
+    found: list[Host]
+
+    def lines(self) -> list[str]:
+        """Return the lines that come and go."""
+        if self.present == self.text:
+            return []
+        old, new = (self.present or "").splitlines(), self.text.splitlines()
+        gone = [f"- {line}" for line in old if line not in set(new)]
+        return gone + [f"+ {line}" for line in new if line not in set(old)] or [f"~ {self.path}"]
+
+    def result(self) -> dict[str, Any]:
+        """Return the file and the hosts in it."""
+        return {"path": self.path, "hosts": {host.name: {"mac": host.mac, "ip": host.address} for host in self.found}}
+
+    def validate(self) -> None:
+        """Have dnsmasq test the whole configuration as it would be, ours beside copies of the others' files."""
+        directory = tempfile.mkdtemp(prefix="statelite-dnsmasq-")
+        try:
+            for path in self.others:
+                if path != self.main:
+                    shutil.copyfile(path, os.path.join(directory, os.path.basename(path)))
+            write_file(os.path.join(directory, os.path.basename(self.path)), self.text.encode())
+            main = self.main if os.path.isfile(self.main) else "/dev/null"
+            command = ["dnsmasq", "--test", f"--conf-file={main}", f"--conf-dir={directory},{','.join(IGNORED)}"]
+            run_command(command, limit=LIMIT, mend="Correct the line that dnsmasq names; nothing was changed")
+        finally:
+            shutil.rmtree(directory)
+
+    def apply(self) -> None:
+        """Put the drop-in in place after dnsmasq has accepted it."""
+        self.validate()
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        write_file(self.path, self.text.encode())
+
+
+def plan(site: Site, params: dict[str, Any], own: Sequence[str]) -> DnsmasqPlan:
+    """Return the plan for the declared site; raises SiteError with every fault of options, nodes and foreign files."""
+    raise_faults(settings_faults(params))
+    path = params["path"]
+    found = hosts(site, own) if params["dhcp"] else []
+    others = foreign_files(params["main_file"], path)
+    raise_faults(conflicts(found, foreign_hosts(others)))
+    present = read_bytes(path)
+    text = render(site, found, params, _binds(others))
+    return DnsmasqPlan(path, params["main_file"], others, None if present is None else present.decode(errors="replace"), text, found)
+
+
+def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> DnsmasqPlan:
+    """Read the site and the files of dnsmasq and plan; `params` are the options of the module."""
+    with open_store(params["site"]) as store:
+        site = Site(store.tables(), local_addresses())
+    decided = plan(site, params, local_addresses())
+    known = {host.name for host in decided.found}
+    missing = [node for node in site.nodes() if node not in known] if params["dhcp"] else []
+    if missing:
+        warn(f"no DHCP for {', '.join(missing[:10])}{' ...' if len(missing) > 10 else ''}: no MAC, or no address in a declared network")
+    return decided

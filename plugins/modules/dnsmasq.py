@@ -1,0 +1,104 @@
+#!/usr/bin/python
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Give known nodes their addresses and boot files by dnsmasq."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: dnsmasq
+short_description: Give known nodes their addresses and boot files by dnsmasq
+version_added: 0.1.0
+description:
+  - Writes one drop-in of dnsmasq from the tables C(networks), C(nodelist), C(mac), C(hosts) and C(noderes). Only nodes with a hardware
+    address in the table C(mac) get an answer, on the interfaces named, and the boot file only when they ask as BIOS machines do.
+  - Files of others are never written. A C(dhcp-host) line of theirs for one of our nodes is refused by file and line.
+  - The whole configuration as it would be is tested by dnsmasq itself before the file is put in place. Restarting the daemon is the
+    caller's.
+author:
+  - diskless.statelite contributors (!UNKNOWN)
+options:
+  interfaces:
+    description:
+      - The interfaces of this server in the nodes' networks.
+    type: list
+    elements: str
+    default: []
+  dhcp:
+    description:
+      - Whether dnsmasq answers DHCP; V(false) leaves that to another server, and only TFTP is set up.
+    type: bool
+    default: true
+  dns:
+    description:
+      - Whether dnsmasq goes on answering DNS as it is set up; V(false) turns that off.
+    type: bool
+    default: true
+  lease:
+    description:
+      - How long a node may use its address, V(infinite) or a number with C(m), C(h), C(d) or C(w), two minutes at least.
+    type: str
+    default: infinite
+  boot_file:
+    description:
+      - The boot loader below the TFTP directory.
+    type: str
+    default: lpxelinux.0
+  path:
+    description:
+      - Our drop-in.
+    type: path
+    default: /etc/dnsmasq.d/statelite.conf
+  main_file:
+    description:
+      - The main configuration file, which is only read.
+    type: path
+    default: /etc/dnsmasq.conf
+  site:
+    description:
+      - The site database, an absolute path.
+    type: str
+    default: /etc/statelite/site.db
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  platform:
+    platforms: posix
+"""
+
+EXAMPLES = r"""
+- name: Answer the nodes on the inner network
+  diskless.statelite.dnsmasq:
+    interfaces: [eth1]
+  notify: Restart dnsmasq
+"""
+
+RETURN = r"""
+path:
+  description: The drop-in.
+  returned: success
+  type: str
+  sample: /etc/dnsmasq.d/statelite.conf
+hosts:
+  description: Each host name with its hardware address and IP address.
+  returned: success
+  type: dict
+  sample: {"n1": {"mac": "52:54:00:77:00:11", "ip": "10.77.0.11"}}
+"""
+
+from ansible_collections.diskless.statelite.plugins.module_utils.module import run
+from ansible_collections.diskless.statelite.plugins.module_utils.serve.dnsmasq import SPEC, read_and_plan
+
+
+def main() -> None:
+    """Run the module."""
+    run(SPEC, read_and_plan)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""dnsmasq's drop-in holds the nodes of the tables, keeps off everybody else's files, and is tested by dnsmasq itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
+from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
+from ansible_collections.diskless.statelite.plugins.module_utils.serve.dnsmasq import SPEC, DnsmasqPlan, plan
+
+TABLES = {
+    "site": [{"key": "master", "value": "10.77.0.1"}],
+    "networks": [{"netname": "lab", "net": "10.77.0.0", "mask": "255.255.255.0", "gateway": "<xcatmaster>", "domain": "lab"}],
+    "nodelist": [{"node": "n1"}, {"node": "n2"}, {"node": "sw"}],
+    "mac": [
+        {"node": "n1", "mac": "52-54-00-77-00-AA!*NOIP*|52:54:00:77:00:11|52:54:00:77:00:1b!n1-b"},
+        {"node": "n2", "mac": "52:54:00:77:00:12"},
+    ],
+    "hosts": [
+        {"node": "n1", "ip": "10.77.0.11"},
+        {"node": "n1-b", "ip": "10.77.0.111"},
+        {"node": "n2", "ip": "10.77.0.12"},
+        {"node": "sw", "ip": "10.77.0.9"},
+    ],
+}
+
+
+def planned(root: Path, tables: dict[str, Any] | None = None, **options: Any) -> DnsmasqPlan:
+    params = {name: spec.get("default") for name, spec in SPEC.items()}
+    params.update(interfaces=["lo"], path=str(root / "dnsmasq.d/statelite.conf"), main_file=str(root / "dnsmasq.conf"))
+    return plan(Site({**TABLES, **(tables or {})}), {**params, **options}, ["10.77.0.1"])
+
+
+def test_known_interfaces_get_their_addresses_and_nobody_else_an_answer(tmp_path: Path) -> None:
+    lines = planned(tmp_path, lease="2m").text.splitlines()
+    assert lines[1:] == [
+        "interface=lo",
+        "bind-dynamic",
+        "enable-tftp",
+        "tftp-root=/tftpboot,lo",
+        "dhcp-range=set:statelite-10-77-0-0,10.77.0.0,static,255.255.255.0,2m",
+        "dhcp-option=tag:statelite-10-77-0-0,option:router,0.0.0.0",
+        "dhcp-option=tag:statelite-10-77-0-0,option:domain-name,lab",
+        "dhcp-match=set:statelite-bios,option:client-arch,0",
+        "dhcp-boot=tag:statelite,tag:statelite-bios,lpxelinux.0",
+        "dhcp-host=52:54:00:77:00:11,set:statelite,10.77.0.11,n1,2m",
+        "dhcp-host=52:54:00:77:00:12,set:statelite,10.77.0.12,n2,2m",
+        "dhcp-host=52:54:00:77:00:1b,set:statelite,10.77.0.111,n1-b,2m",
+    ]
+
+
+def test_a_node_with_another_tftp_server_is_sent_there(tmp_path: Path) -> None:
+    lines = planned(tmp_path, {"noderes": [{"node": "n2", "tftpserver": "10.77.0.3"}]}).text.splitlines()
+    assert "dhcp-boot=tag:statelite-10.77.0.3,tag:statelite-bios,lpxelinux.0,,10.77.0.3" in lines
+    assert "dhcp-host=52:54:00:77:00:12,set:statelite-10.77.0.3,10.77.0.12,n2,infinite" in lines
+
+
+def test_without_dhcp_only_the_tftp_directory_is_served(tmp_path: Path) -> None:
+    assert planned(tmp_path, dhcp=False, interfaces=[]).text.splitlines()[1:] == ["enable-tftp", "tftp-root=/tftpboot"]
+
+
+def test_dns_of_others_is_left_alone_unless_it_is_turned_off(tmp_path: Path) -> None:
+    assert "port=0" not in planned(tmp_path).text
+    assert "\nport=0\n" in planned(tmp_path, dns=False).text
+
+
+def test_a_foreign_word_on_binding_is_not_said_twice(tmp_path: Path) -> None:
+    (tmp_path / "dnsmasq.d").mkdir()
+    (tmp_path / "dnsmasq.d/other.conf").write_text("bind-interfaces\n")
+    assert "bind-dynamic" not in planned(tmp_path).text
+
+
+def test_dnsmasq_accepts_the_file_and_a_second_run_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "dnsmasq.d").mkdir()
+    (tmp_path / "dnsmasq.d/other.conf").write_text("address=/x.lab/10.77.0.9\n")
+    decided = planned(tmp_path)
+    assert len(decided.lines()) == len(decided.text.splitlines())
+    assert not Path(decided.path).exists()
+    decided.apply()
+    assert planned(tmp_path).lines() == []
+    assert (tmp_path / "dnsmasq.d/other.conf").read_text() == "address=/x.lab/10.77.0.9\n"
+
+
+def test_a_file_that_dnsmasq_refuses_is_never_put_in_place(tmp_path: Path) -> None:
+    decided = planned(tmp_path, {"networks": [{**TABLES["networks"][0], "gateway": "no.address"}]})
+    with pytest.raises(SiteError, match="dnsmasq: ended with status"):
+        decided.apply()
+    assert not Path(decided.path).exists()
+
+
+def test_a_foreign_line_for_one_of_our_nodes_is_refused_by_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "dnsmasq.d").mkdir()
+    (tmp_path / "dnsmasq.d/old.conf").write_text("# old\ndhcp-host=52:54:00:77:00:11,10.77.0.99\n")
+    (tmp_path / "dnsmasq.conf").write_text("dhcp-host=printer,10.77.0.12\n")
+    with pytest.raises(SiteError) as error:
+        planned(tmp_path)
+    assert [(fault.where, fault.what.split("which is ")[1]) for fault in error.value.faults] == [
+        (f"{tmp_path}/dnsmasq.conf line 1", "n2's"),
+        (f"{tmp_path}/dnsmasq.d/old.conf line 2", "n1's"),
+    ]
+
+
+def test_two_nodes_with_one_address_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SiteError, match="nodes n1 and n2: both have"):
+        planned(tmp_path, {"hosts": [{"node": "n1", "ip": "10.77.0.11"}, {"node": "n2", "ip": "10.77.0.11"}]})
+
+
+@pytest.mark.parametrize(
+    "options", [{"interfaces": []}, {"interfaces": ["a b"]}, {"lease": "soon"}, {"lease": "30"}, {"lease": "1m"}, {"boot_file": "x,y"}]
+)
+def test_options_that_dnsmasq_could_not_follow_are_refused(tmp_path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(SiteError):
+        planned(tmp_path, **options)
+
+
+def test_a_value_with_a_line_break_cannot_add_a_line(tmp_path: Path) -> None:
+    with pytest.raises(SiteError, match="control character"):
+        planned(tmp_path, {"networks": [{**TABLES["networks"][0], "domain": "lab\ndhcp-script=/bin/sh"}]})
