@@ -12,8 +12,7 @@ version_added: 0.1.0
 description:
   - Gives the files and links below a directory as a tar archive in base64, for the option C(content) of the module file_tree.
   - The same files give the same value, wherever and whenever it is made; only the executable bit of a mode counts.
-author:
-  - diskless.statelite contributors (!UNKNOWN)
+author: diskless.statelite contributors (@diskless)
 options:
   _terms:
     description: Directories, such as C({{ role_path }}/files).

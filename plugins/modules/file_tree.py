@@ -14,8 +14,9 @@ description:
   - Makes a directory hold exactly the files of an archive, which the lookup file_tree packs from a directory of the controller.
   - Files that the archive does not have are removed, so the directory must be of no other use.
   - One task carries the whole directory, where copying it file by file costs half a second a file.
-author:
-  - diskless.statelite contributors (!UNKNOWN)
+author: diskless.statelite contributors (@diskless)
+extends_documentation_fragment:
+  - diskless.statelite.attributes
 options:
   dest:
     description: Directory on the managed machine; made when it is missing.
@@ -25,13 +26,6 @@ options:
     description: The value of the lookup file_tree.
     type: str
     required: true
-attributes:
-  check_mode:
-    description: Says which files would change, and changes none.
-    support: full
-  diff_mode:
-    description: Shows the same lines as text.
-    support: full
 """
 
 EXAMPLES = r"""

@@ -23,17 +23,15 @@ description:
     one for C(netboot) is published at once.
   - Debian and Ubuntu images are built with mmdebstrap, which must be installed, with apt's signature checks. A mirror is
     trusted without a signature only where C(pkgdir) says C(deb [trusted=yes] URL SUITE COMPONENT).
-author:
-  - diskless.statelite contributors (!UNKNOWN)
+author: diskless.statelite contributors (@diskless)
+extends_documentation_fragment:
+  - diskless.statelite.attributes
+  - diskless.statelite.site
 options:
   image:
     description: Name of the osimage.
     type: str
     required: true
-  site:
-    description: Path of the site database.
-    type: str
-    default: /etc/statelite/site.db
   refresh:
     description:
       - Also ask the repositories, and build when they would give other packages or versions than the newest generation has.
@@ -77,13 +75,6 @@ options:
 seealso:
   - module: diskless.statelite.osimage
   - module: diskless.statelite.liteimg
-attributes:
-  check_mode:
-    description: Says what would be built and why, and builds nothing.
-    support: full
-  diff_mode:
-    description: Shows the same lines as text.
-    support: full
 """
 
 EXAMPLES = r"""
@@ -103,6 +94,11 @@ image:
   returned: success
   type: str
   sample: debian12-compute
+provmethod:
+  description: How nodes run the image; one for C(statelite) is laid out and published by liteimg.
+  returned: success
+  type: str
+  sample: statelite
 generation:
   description: Number of the newest generation; in check mode of the one before the build, none when there is none yet.
   returned: success

@@ -50,15 +50,21 @@ class Genimage:
     limit: float
     seconds: float = 0
 
+    def __post_init__(self) -> None:
+        self._lines = self._plan()
+
     def lines(self) -> list[str]:
         """Return what would be done and why."""
+        return self._lines
+
+    def _plan(self) -> list[str]:
         image = self.definition.image
         lines = [f"{image.name}: remove {path}, which an interrupted build left" for path in staging_left(image.rootimgdir)]
         if self.reasons:
             lines.append(f"{image.name}: build generation {next_number(image.rootimgdir)} in {image.rootimgdir}")
             lines += [f"{image.name}: {reason}" for reason in self.reasons]
-        elif self._unpublished():
-            lines.append(f"{image.name}: publish generation {self.newest.number if self.newest else ''}")
+        elif self.newest and self._unpublished():
+            lines.append(f"{image.name}: publish generation {self.newest.number}")
         return lines
 
     def _unpublished(self) -> bool:
@@ -75,6 +81,7 @@ class Genimage:
             if newest != self.newest:
                 self.newest = newest
                 self.reasons = why(self.inputs, newest)
+                self._lines = self._plan()
             if self.reasons:
                 self.newest = build(self.definition, self.inputs, self.limit)
                 self.seconds = self.newest.record()["seconds"]
@@ -86,6 +93,7 @@ class Genimage:
         record = self.newest.record() if self.newest else {}
         return {
             "image": self.definition.image.name,
+            "provmethod": self.definition.image.provmethod,
             "generation": self.newest.number if self.newest else None,
             "rootimg": self.newest.rootimg if self.newest else None,
             "kernel_version": record.get("kernel_version"),
