@@ -15,7 +15,7 @@ from ..errors import Fault, SiteError, raise_faults
 from .columns import CURLY_QUOTES, Row, Table
 
 QUOTED = re.compile(r'"([^"]*(?:""[^"]*)*)"')
-PLAIN = re.compile(r'[^",\n]*')
+PLAIN = re.compile(r'[^",\r\n]*')
 END_OF_LINE = re.compile(r"[^\n]*\n?")
 
 
@@ -68,19 +68,18 @@ def parse_csv(text: str, columns: Sequence[str], source: str) -> Parsed:
     Cells are plain, or in double quotes with inner quotes doubled and newlines kept. Blank lines, and the header line once more
     (two tables pasted after each other), are skipped. Raises SiteError with every fault and its line.
     """
-    lines = _split(text.replace("\r\n", "\n"))
-    first = next(lines, None)
-    if first is None or not first.cells or not first.cells[0].startswith("#"):
-        where = f"{source} line {first.number if first else 1}"
+    number = len(text[: len(text) - len(text.lstrip())].splitlines()) + 1
+    where = f"{source} line {number}"
+    header, _end, body = text.lstrip().partition("\n")
+    if not header.startswith("#"):
         raise SiteError.of(where, "the header line is missing", "Begin with # and the column names: #" + ",".join(columns))
-    names = [cell.strip() for cell in (first.cells[0][1:], *first.cells[1:])]
-    where = f"{source} line {first.number}"
+    names = _names(header)
     mend = "Use " + ", ".join(columns)
     faults = [Fault(where, f"the header names {name!r}, which is no column", mend) for name in names if name not in columns]
     faults.extend(Fault(where, f"the header names {name!r} twice", "Name each column once") for name in _twice(names))
     parsed = Parsed()
-    for line in lines:
-        if line.cells == first.cells:
+    for line in _split(body, number + 1):
+        if line.cells and line.cells[0].startswith("#") and _names(",".join(line.cells)) == names:
             continue
         problem = line.problem or _problem(line.cells, len(names))
         if problem is not None:
@@ -90,6 +89,11 @@ def parse_csv(text: str, columns: Sequence[str], source: str) -> Parsed:
         parsed.places.append(f"line {line.number}")
     raise_faults(faults)
     return parsed
+
+
+def _names(header: str) -> list[str]:
+    """Return the column names of a header line; quotes in it mean nothing."""
+    return [name.strip() for name in header.replace('"', "").lstrip("#").split(",")]
 
 
 def _twice(names: Sequence[str]) -> list[str]:
@@ -117,13 +121,13 @@ class _Line:
     problem: tuple[str, str] | None = None
 
 
-def _split(text: str) -> Iterator[_Line]:
-    """Yield the lines that are not blank; a line goes on while a quoted cell is open."""
-    position, number = 0, 1
+def _split(text: str, number: int) -> Iterator[_Line]:
+    """Yield the lines that are not blank, the first of them numbered `number`; a line goes on while a quoted cell is open."""
+    position = 0
     while position < len(text):
         start = position
         line, position = _read_line(text, position, number)
-        if line.problem is not None or line.cells != [""]:
+        if line.problem is not None or len(line.cells) > 1 or line.cells[0].strip():
             yield line
         number += text.count("\n", start, position)
 
@@ -138,6 +142,8 @@ def _read_line(text: str, position: int, number: int) -> tuple[_Line, int]:
             line.problem = ("a quote is never closed", 'End the cell with ", and double a quote inside it: ""')
             break
         end = cell.end()
+        if text.startswith("\r\n", end):
+            end += 1
         if end < len(text) and text[end] not in ",\n":
             line.problem = (f"there is a stray quote after {text[position:end][-20:]!r}", 'Double a quote inside a quoted cell: ""')
             break

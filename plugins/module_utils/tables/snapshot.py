@@ -33,9 +33,8 @@ def load_snapshot(path: str) -> tuple[int, dict[str, list[dict[str, str]]]]:
     if document is None:
         raise SiteError.of(path, "there is no published snapshot of the site", "Run any module that writes a table of the site")
     if document.get("schema") != SCHEMA:
-        raise SiteError.of(
-            path, f"the snapshot has schema {document.get('schema')!r}", f"Use a release that reads it; this one reads {SCHEMA}"
-        )
+        what = f"the snapshot has schema version {document.get('schema')!r}"
+        raise SiteError.of(path, what, f"Use the release that wrote it; this one reads schema version {SCHEMA}")
     tables: dict[str, list[dict[str, str]]] = document["tables"]
     return document["version"], tables
 
