@@ -124,27 +124,28 @@ start_depth() {
     exec 4> "$W/depth" 5> "$W/fstab" 6> "$W/binds" 7> "$W/links"
 }
 
+# What runs when a depth is complete has names of its own: the entry that is being read keeps its variables.
 finish_depth() {
     exec 4>&- 5>&- 6>&- 7>&-
     copy_lists
     make_links
     make_binds
-    while IFS=$TAB read -r path from; do
+    while IFS=$TAB read -r done_path done_from; do
         case $failures in
-            *"$NL$path$TAB"*)
-                message=${failures#*"$NL$path$TAB"}
-                printf '%s\tfailed\t%s\t%s\n' "$path" "$from" "${message%%"$NL"*}"
+            *"$NL$done_path$TAB"*)
+                message=${failures#*"$NL$done_path$TAB"}
+                printf '%s\tfailed\t%s\t%s\n' "$done_path" "$done_from" "${message%%"$NL"*}"
                 ;;
-            *) printf '%s\tdone\t%s\t-\n' "$path" "$from" ;;
+            *) printf '%s\tdone\t%s\t-\n' "$done_path" "$done_from" ;;
         esac
     done < "$W/depth" >> "$S/system/results"
 }
 
 copy_lists() { # one cp for all entries of one source; the culprits are looked for only when it fails
-    for attach in image bind; do
+    for way in image bind; do
         area=$S/tmpfs
-        [ "$attach" = image ] || area=$S/system/bound
-        for list in "$W/copy.$attach".*; do
+        [ "$way" = image ] || area=$S/system/bound
+        for list in "$W/copy.$way".*; do
             [ -s "$list" ] || continue
             number=${list##*.} base=/.default
             [ "$number" = default ] || eval "base=\$level_$number"
@@ -167,14 +168,14 @@ make_links() { # links of one directory together
     [ -s "$W/links" ] || return 0
     old=''
     set --
-    while IFS=$TAB read -r target path; do
-        directory=$S/tmpfs${path%/*}
+    while IFS=$TAB read -r link_text link_path; do
+        directory=$S/tmpfs${link_path%/*}
         if [ "$directory" != "$old" ] || [ $# -ge 200 ]; then
             [ $# = 0 ] || link_all "$old" "$@"
             old=$directory
             set --
         fi
-        set -- "$@" "$target"
+        set -- "$@" "$link_text"
     done < "$W/links"
     [ $# = 0 ] || link_all "$old" "$@"
 }
@@ -183,8 +184,8 @@ link_all() { # $1 directory, targets follow; each link has its target's name
     into=$1
     shift
     trouble=$(mkdir -p -- "$into" 2>&1 && ln -sf -t "$into" -- "$@" 2>&1) && return 0
-    for target in "$@"; do
-        trouble=$(ln -sf -t "$into" -- "$target" 2>&1) || failed "${into#"$S/tmpfs"}/${target##*/}" "$trouble"
+    for link_text in "$@"; do
+        trouble=$(ln -sf -t "$into" -- "$link_text" 2>&1) || failed "${into#"$S/tmpfs"}/${link_text##*/}" "$trouble"
     done
 }
 
@@ -192,9 +193,9 @@ make_binds() {
     [ -s "$W/fstab" ] || return 0
     mount -a -T "$W/fstab" > "$W/trouble" 2>&1 && return 0
     cat "$W/trouble"
-    while IFS=$TAB read -r source path; do
-        mountpoint -q -- "$path" && continue
-        trouble=$(mount --bind -- "$source" "$path" 2>&1) || failed "$path" "$trouble"
+    while IFS=$TAB read -r bind_source bind_path; do
+        mountpoint -q -- "$bind_path" && continue
+        trouble=$(mount --bind -- "$bind_source" "$bind_path" 2>&1) || failed "$bind_path" "$trouble"
     done < "$W/binds"
 }
 

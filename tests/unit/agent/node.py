@@ -1,0 +1,238 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A node without a machine: the real agent against a made-up root, real TLS, and bind mounts in place of NFS."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.diskless.statelite.plugins.module_utils.answer import server
+from ansible_collections.diskless.statelite.plugins.module_utils.lite.entry import entries_for
+from ansible_collections.diskless.statelite.plugins.module_utils.lite.treeplan import Wanted, plan_tree
+from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
+
+AGENT = Path(__file__).resolve().parents[3] / "roles/image/files/dracut/95statelite"
+SKELETON = ("etc", "dev", "proc", "sys", "run", "usr", "etc/statelite")
+POLICY = [{"priority": "4.7", "commands": "litefile", "rule": "allow"}, {"priority": "4.8", "commands": "litetree", "rule": "allow"}]
+
+MOUNT = """#!/bin/sh
+# In place of an NFS mount: a bind mount of a directory of the test.
+if [ "$1 $2 $3" = "-t nfs -o" ]; then
+    source=$5 target=$6
+    [ -d "$NFS/${source%%:/*}/${source#*:/}" ] || { echo "mount.nfs: mounting $source failed, reason given by server: No such file" >&2; exit 32; }
+    /bin/mount --bind "$NFS/${source%%:/*}/${source#*:/}" "$target" || exit 32
+    case ",$4," in *,ro,*) exec /bin/mount -o remount,bind,ro "$target" ;; esac
+    exit 0
+fi
+exec /bin/mount "$@"
+"""
+
+START = """set -e
+mount --make-rprivate /
+mount -t tmpfs -o mode=755 tmpfs /run
+mount --bind "$WORK/cmdline" /proc/cmdline
+mount --bind "$WORK/resolv.conf" "$(realpath /etc/resolv.conf)"
+[ ! -e /dev/kmsg ] || mount --bind /dev/null /dev/kmsg
+mount --bind "$ROOT" "$NEWROOT"
+mount -o remount,bind,ro "$NEWROOT"
+mount --bind /usr "$NEWROOT/usr"
+status=0
+PATH="$WORK/bin:$PATH" sh "$AGENT/agent.sh" >> "$WORK/output" 2>&1 || status=$?
+echo "$status" > "$WORK/status"
+cp -r "$NEWROOT/.statelite/system/results" "$NEWROOT/.statelite/report.json" "$NEWROOT/.statelite/statelite.log" "$WORK" 2>/dev/null || :
+cp -r /run/statelite "$WORK/run"
+[ ! -e "$WORK/paths" ] || "$PYTHON" "$VIEW" "$NEWROOT" "$WORK/paths" "$WORK/seen"
+"""
+
+
+class Answering:
+    """The answer service on a port of this machine, in a thread; `stop` and `start` as often as a test wants."""
+
+    def __init__(self, snapshot: Path, spool: Path, pki: Path, port: int = 0) -> None:
+        spool.mkdir(parents=True, exist_ok=True)
+        self.limits = server.Limits(idle=2.0, request=5.0, handshake=2.0, sending=3.0)
+        self.service = server.Service(server.Published(str(snapshot)), str(spool), self.limits)
+        self.context = server.tls_context(str(pki / "server.pem"), str(pki / "server.key"))
+        self.port = port
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> Answering:
+        ready = threading.Event()
+
+        def run() -> None:
+            self._loop = asyncio.new_event_loop()
+            listening = self._loop.run_until_complete(server.start(self.service, self.context, ["127.0.0.1"], self.port))
+            self.port = listening.sockets[0].getsockname()[1]
+            ready.set()
+            self._loop.run_forever()
+            listening.close()
+            for task in asyncio.all_tasks(self._loop):
+                task.cancel()
+            self._loop.run_until_complete(asyncio.sleep(0.05))
+            self._loop.close()
+
+        self._thread = threading.Thread(target=run, daemon=True)
+        self._thread.start()
+        assert ready.wait(10)
+        return self
+
+    def stop(self) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(10)
+            self._loop = None
+
+    def __enter__(self) -> Answering:
+        return self.start()
+
+    def __exit__(self, *_ignored: object) -> None:
+        self.stop()
+
+
+def publish(path: Path, tables: Mapping[str, Sequence[Mapping[str, str]]], version: int = 1) -> None:
+    """Write a snapshot as the database does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".fresh")
+    fresh.write_text(json.dumps({"schema": 1, "version": version, "tables": tables}), encoding="utf-8")
+    fresh.rename(path)
+
+
+class Node:
+    """One image, its servers and the node n1 that boots from it; `tables` as a site has them."""
+
+    def __init__(self, work: Path, pki: Path, tables: Mapping[str, Sequence[Mapping[str, str]]]) -> None:
+        self.work, self.pki = work, pki
+        self.rootimgdir = work / "image"
+        self.root = self.rootimgdir / "rootimg"
+        self.nfs = work / "nfs"
+        self.boots = 0
+        named = {"nodetype", "osimage", "linuximage"}
+        self.tables: dict[str, list[dict[str, str]]] = {
+            "policy": list(POLICY),
+            "site": [{"key": "master", "value": "127.0.0.1"}],
+            "nodelist": [{"node": "n1", "groups": "all,compute"}],
+            "hosts": [{"node": "n1", "ip": "127.0.0.1"}],
+            "osimage": [{"imagename": "img1", "provmethod": "statelite"}],
+            "nodetype": [{"node": "n1", "provmethod": "img1"}],
+            **{name: [dict(row) for row in rows] for name, rows in tables.items() if rows and name not in named},
+            "linuximage": [{"imagename": "img1", "rootimgdir": str(self.rootimgdir)}],
+        }
+        self.snapshot = work / "published" / "site.json"
+
+    def file(self, path: str, content: str | None, mode: int = 0o644) -> None:
+        """Put a file (None: a directory) below the work directory."""
+        place = self.work / path.lstrip("/")
+        if content is None:
+            place.mkdir(parents=True, exist_ok=True)
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(content, encoding="utf-8")
+        place.chmod(mode)
+
+    def lay_out(self) -> None:
+        """Complete the root as genimage leaves it, and run liteimg's core on it."""
+        for name in SKELETON:
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        for name in ("bin", "sbin", "lib", "lib64"):
+            if not (self.root / name).exists():
+                (self.root / name).symlink_to(f"usr/{name}")
+        (self.root / "etc/statelite/ca.pem").write_bytes((self.pki / "ca.pem").read_bytes())
+        self.nfs.mkdir(exist_ok=True)
+        plan_tree(str(self.root), Wanted("img1", entries_for(Site(self.tables), "img1"))).apply()
+        publish(self.snapshot, self.tables)
+
+    def answering(self, port: int = 0) -> Answering:
+        """Return the answer service of this site, not yet started."""
+        return Answering(self.snapshot, self.work / "spool", self.pki, port)
+
+    def begin(self, port: int, words: str = "", paths: Sequence[str] = (), quick: bool = True) -> subprocess.Popen[bytes]:
+        """Start a boot; `quick` turns the agent's waits into hundredths of a second."""
+        self.boots += 1
+        boot = self.work / f"boot{self.boots}"
+        for name in ("bin", "sysroot"):
+            (boot / name).mkdir(parents=True)
+        for name, text in (("mount", MOUNT), ("sleep", '#!/bin/sh\nexec /bin/sleep 0.02\n')):
+            if name == "mount" or quick:
+                (boot / "bin" / name).write_text(text, encoding="utf-8")
+                (boot / "bin" / name).chmod(0o755)
+        (boot / "cmdline").write_text(f"initrd=x XCAT=127.0.0.1:{port} NODE=n1 statelite.image=img1 {words} ro\n", encoding="utf-8")
+        (boot / "resolv.conf").write_text("search lab.test\nnameserver 10.9.9.9\n", encoding="utf-8")
+        (boot / "output").touch()
+        if paths:
+            (boot / "paths").write_text(json.dumps(list(paths)), encoding="utf-8")
+        environment = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "WORK": str(boot),
+            "ROOT": str(self.root),
+            "NEWROOT": str(boot / "sysroot"),
+            "AGENT": str(AGENT),
+            "NFS": str(self.nfs),
+            "STATELITE_CONSOLE": str(boot / "console"),
+            "VIEW": str(Path(__file__).with_name("view.py")),
+            "PYTHON": sys.executable,
+        }
+        command = ["unshare", "--mount", "--uts", "--kill-child", "--fork", "sh", "-c", START]
+        with open(boot / "start", "wb") as errors:
+            return subprocess.Popen(command, env=environment, stdout=errors, stderr=subprocess.STDOUT, start_new_session=True)
+
+    def finish(self, process: subprocess.Popen[bytes], limit: float = 60) -> Boot:
+        """Wait for a boot begun before."""
+        process.wait(limit)
+        return Boot(self.work / f"boot{self.boots}")
+
+    def boot(self, words: str = "", paths: Sequence[str] = ()) -> Boot:
+        """Boot once with the service up."""
+        with self.answering() as service:
+            return self.finish(self.begin(service.port, words, paths))
+
+
+class Boot:
+    """What a boot left."""
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+
+    def text(self, name: str) -> str:
+        path = self.work / name
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+    @property
+    def status(self) -> int:
+        text = self.text("status")
+        assert text, self.text("start") + self.text("output")
+        return int(text)
+
+    @property
+    def log(self) -> str:
+        return self.text("start") + self.text("output") + self.text("run/statelite.log")
+
+    @property
+    def results(self) -> dict[str, tuple[str, ...]]:
+        """Return (status, source, message) by path."""
+        return {line.split("\t")[0]: tuple(line.split("\t")[1:]) for line in self.text("results").splitlines()}
+
+    @property
+    def seen(self) -> dict[str, dict[str, Any]]:
+        return {item["path"]: item for item in json.loads(self.text("seen") or "[]")}
+
+
+def wait_for(condition: Any, limit: float = 20) -> None:
+    """Wait until `condition()` holds."""
+    end = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def is_root() -> bool:
+    return os.geteuid() == 0
