@@ -87,12 +87,13 @@ class Journal:
         sync_directory(self.directory)
 
     def _position(self, root: Root, operations: list[Operation]) -> int:
-        """Return the number of operations that are done."""
-        position = min(len(read_bytes(self.marks) or b""), len(operations))
-        while position and operations[position - 1].state(root) == READY:
-            position -= 1
+        """Return the number of operations that are done: as marked, and on while they are; back only after a loss of power."""
+        marked = position = min(len(read_bytes(self.marks) or b""), len(operations))
         while position < len(operations) and operations[position].state(root) == DONE:
             position += 1
+        if position == marked:
+            while position and operations[position - 1].state(root) == READY:
+                position -= 1
         return position
 
     def _carry_out(self, root: Root, operations: list[Operation], position: int) -> None:

@@ -377,23 +377,9 @@ class PutBack(SetAside):
         return f"put back {self.path}"
 
 
-KINDS = {
-    kind.__name__: kind
-    for kind in (
-        MakeDirectory,
-        RemoveDirectory,
-        MakeFile,
-        RemoveFile,
-        MakeLink,
-        RemoveLink,
-        Move,
-        ChangeMode,
-        KeepTimes,
-        WriteText,
-        SetAside,
-        PutBack,
-    )
-}
+_DIRECTORIES_AND_FILES = (MakeDirectory, RemoveDirectory, MakeFile, RemoveFile, ChangeMode, KeepTimes, WriteText)
+_NAMES = (MakeLink, RemoveLink, Move, SetAside, PutBack)
+KINDS = {kind.__name__: kind for kind in (*_DIRECTORIES_AND_FILES, *_NAMES)}
 
 
 def operation_of(record: dict[str, Any]) -> Operation:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.entry import Entry, entries_of
+from ansible_collections.diskless.statelite.plugins.module_utils.lite.place import Found, ancestors
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.treeplan import TreePlan, Wanted, plan_tree
 
 EPOCH = 1_000_000_000_123_456_789
@@ -88,3 +89,30 @@ def apply(root: Path, table: Mapping[str, str] | None, liteattach: str = "link")
     lines = made.lines()
     made.apply()
     return lines
+
+
+class Manifest:
+    """A tree that exists only as a dictionary from path to Found (place.Tree)."""
+
+    def __init__(self, paths: Mapping[str, str]) -> None:
+        self.found: dict[str, Found] = {}
+        for path, text in paths.items():
+            for place in ancestors(path):
+                self.found.setdefault(place, Found("d"))
+            if text.startswith("->"):
+                self.found[path] = Found("l", 0o777, text=text[2:].strip())
+            else:
+                self.found[path] = Found(text[0], int(text[1:] or "755", 8))
+
+    def look(self, path: str) -> Found | None:
+        """Return what stands at the path."""
+        return self.found.get(path)
+
+    def links_below(self, path: str) -> list[tuple[str, str]]:
+        """Return the links in a directory."""
+        return [(name[len(path) + 1 :], item.text) for name, item in self.found.items() if name.startswith(path + "/") and item.kind == "l"]
+
+
+def tree(paths: Mapping[str, str]) -> Manifest:
+    """Return a tree of `{"/etc": "d700", "/etc/hosts": "f644", "/var/run": "-> /run"}`."""
+    return Manifest(paths)

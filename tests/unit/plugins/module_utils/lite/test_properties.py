@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
+from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.lite import images
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-
-from . import images
 
 EXAMPLES = int(os.environ.get("STATELITE_EXAMPLES", "150"))
 NAMES = ("a", "b", "etc", "x y", "é", "-q", "[z]")
