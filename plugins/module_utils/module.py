@@ -26,8 +26,11 @@ class Plan(Protocol):
     def result(self) -> dict[str, Any]:
         """Return the module's own return values, the same in check mode and after apply."""
 
-    def apply(self) -> None:
-        """Carry the changes out; called only when there are lines and not in check mode."""
+    def apply(self) -> list[str] | None:
+        """Carry the changes out; called only when there are lines and not in check mode.
+
+        Returns the lines of what was done when that is not what was planned, as somebody else came in between; else None.
+        """
 
 
 def diff_of(lines: list[str]) -> dict[str, str]:
@@ -66,9 +69,9 @@ def run(argument_spec: dict[str, Any], read_and_plan: Callable[..., Plan], **mod
         lines = plan.lines()
         report.update(changed=bool(lines), diff=diff_of(lines))
         if lines and not module.check_mode:
-            plan.apply()
-            lines = plan.lines()  # a plan of rows is made anew when another writer came first
-            report.update(changed=bool(lines), diff=diff_of(lines))
+            done = plan.apply()
+            if done is not None:
+                report.update(changed=bool(done), diff=diff_of(done))
         report.update(plan.result())
     except SiteError as error:
         report["faults"] = [{"where": fault.where, "what": fault.what, "mend": fault.mend} for fault in error.faults]

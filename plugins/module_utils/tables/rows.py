@@ -42,10 +42,12 @@ class RowsPlan:
         removed = sum(change.after is None for change in self._changes)
         return {"counts": {"added": added, "changed": len(self._changes) - added - removed, "removed": removed}}
 
-    def apply(self) -> None:
-        """Write the changes and publish the snapshot."""
+    def apply(self) -> list[str] | None:
+        """Write the changes and publish the snapshot; return the lines anew when another writer came first."""
+        planned = self._changes
         with self._store as store:
-            self._changes = store.write(self._changes, self._version, self._decide)
+            self._changes = store.write(planned, self._version, self._decide)
+        return None if self._changes is planned else self.lines()
 
 
 def plan_rows(thing: Thing, params: Mapping[str, Any], warn: Warn) -> RowsPlan:

@@ -194,8 +194,8 @@ def test_a_writer_that_came_second_plans_anew(site):
     declare(site, rows=ONE)
     late = plan(site, rows=[*ONE, {"file": "/b"}], exclusive=True)
     declare(site, rows=[{"file": "/b"}, {"file": "/c"}])
-    late.apply()
-    assert late.lines() == ["litefile ALL /c: removed"]
+    assert late.apply() == ["litefile ALL /c: removed"]
+    assert late.result()["counts"] == {"added": 0, "changed": 0, "removed": 1}
     assert [row["file"] for row in tables_of(site)["litefile"]] == ["/tmp/", "/b"]
 
 
