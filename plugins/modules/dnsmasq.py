@@ -17,7 +17,7 @@ description:
   - The whole configuration as it would be is tested by dnsmasq itself before the file is put in place. Restarting the daemon is the
     caller's.
 author:
-  - diskless.statelite contributors (!UNKNOWN)
+  - diskless.statelite contributors (@diskless)
 options:
   interfaces:
     description:
@@ -55,20 +55,9 @@ options:
       - The main configuration file, which is only read.
     type: path
     default: /etc/dnsmasq.conf
-  site:
-    description:
-      - The site database, an absolute path.
-    type: str
-    default: /etc/statelite/site.db
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  platform:
-    platforms: posix
+  - diskless.statelite.attributes
+  - diskless.statelite.site
 """
 
 EXAMPLES = r"""

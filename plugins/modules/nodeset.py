@@ -28,22 +28,11 @@ options:
       - V(offline) lets the nodes boot from their own disk.
     type: str
     default: statelite
-  site:
-    description:
-      - The site database, an absolute path.
-    type: str
-    default: /etc/statelite/site.db
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  platform:
-    platforms: posix
+  - diskless.statelite.attributes
+  - diskless.statelite.site
 author:
-  - diskless.statelite contributors (!UNKNOWN)
+  - diskless.statelite contributors (@diskless)
 seealso:
   - module: diskless.statelite.genimage
   - module: diskless.statelite.liteimg

@@ -139,8 +139,8 @@ class ExportsPlan:
         if not self.reload:
             return
         try:
-            reload_server(self.server)
-            found = in_effect(self.server, self.wanted, self.text, settle=True)
+            reload_server(self.server, self.path)
+            found = in_effect(self.server, self.path, self.wanted, self.text, settle=True)
         except SiteError as error:
             self.restore()
             raise SiteError(*error.faults, self._restored()) from error
@@ -159,36 +159,33 @@ class ExportsPlan:
             os.unlink(self.path)
         else:
             write_file(self.path, self.present.encode("utf-8", "surrogateescape"))
-        reload_server(self.server)
+        reload_server(self.server, self.path)
 
 
-def is_running(server: str) -> bool:
-    """Return whether the server runs and can be told of a change."""
+def is_running(server: str, path: str) -> bool:
+    """Return whether the server runs, for ganesha with our file `path`, so that it can be told of a change and be asked."""
     if server == KERNEL:
-        return os.path.exists("/proc/fs/nfsd/threads") and _text("/proc/fs/nfsd/threads").strip() not in ("", "0")
+        return _text("/proc/fs/nfsd/threads").strip() not in ("", "0")
     if not os.path.isdir("/run/systemd/system"):
         return False
-    try:
-        run_command(["systemctl", "is-active", "--quiet", UNIT], limit=LIMIT, mend="")
-    except SiteError:
-        return False
-    return True
+    process = run_command(["systemctl", "show", "--property=MainPID", "--value", UNIT], limit=LIMIT, mend="Start systemd").strip()
+    return path in _text(f"/proc/{process}/cmdline").split("\0")
 
 
-def reload_server(server: str) -> None:
+def reload_server(server: str, path: str) -> None:
     """Tell a running server to read its exports again; ganesha by SIGHUP, never a restart (a grace period stalls nodes)."""
     if server == KERNEL:
         run_command(["exportfs", "-ra"], limit=LIMIT, mend="Correct the export files")
-    elif is_running(GANESHA):
+    elif is_running(server, path):
         run_command(["systemctl", "reload", UNIT], limit=LIMIT, mend=f"See journalctl -u {UNIT}")
 
 
-def in_effect(server: str, expected: Wanted, text: str, settle: bool = False) -> list[str]:
+def in_effect(server: str, path: str, expected: Wanted, text: str, settle: bool = False) -> list[str]:
     """Return how what the running server exports differs from what is wanted; empty when it does not run."""
     if server == KERNEL:
         table = kernelexports.effective(kernelexports.parse(ETAB, _text(ETAB)))
         return kernelexports.differences(table, expected.exports)
-    if not is_running(GANESHA):
+    if not is_running(server, path):
         return []
     deadline = time.monotonic() + (SETTLE if settle else 0)
     while True:
@@ -268,6 +265,6 @@ def _check_whole_set(
 def read_info(params: dict[str, Any], _warn: Callable[[str], None]) -> dict[str, Any]:
     """Return the table that is wanted, whether the server runs, and how what it exports differs."""
     plan = read_and_plan({**params, "reload": False}, lambda _text: None)
-    running = is_running(plan.server)
-    differences = in_effect(plan.server, plan.wanted, plan.text) if running else []
+    running = is_running(plan.server, plan.path)
+    differences = in_effect(plan.server, plan.path, plan.wanted, plan.text) if running else []
     return {**plan.result(), "running": running, "differences": differences, "pending": plan.lines()}

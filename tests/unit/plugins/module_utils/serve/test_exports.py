@@ -277,7 +277,7 @@ def test_a_server_that_exports_something_else_puts_everything_back(tmp_path: Pat
     old = f"{tmp_path}/install *(rw,sync)\n"
     (tmp_path / "exports").write_text(old)
     told: list[str] = []
-    monkeypatch.setattr(exports_module, "reload_server", told.append)
+    monkeypatch.setattr(exports_module, "reload_server", lambda server, _path: told.append(server))
     monkeypatch.setattr(exports_module, "ETAB", str(tmp_path / "etab"))
     (tmp_path / "etab").write_text(f"{tmp_path}/install\t*(rw,sync)\n")
     with pytest.raises(SiteError, match=r"install is exported to \* rw.*\n(.*\n)*.*has been put back"):
