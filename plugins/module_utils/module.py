@@ -56,6 +56,11 @@ def invocation_of(params: Mapping[str, Any]) -> dict[str, Any]:
     return {"module_args": echoed}
 
 
+def faults_of(error: SiteError) -> list[dict[str, str]]:
+    """Return the faults of an error as a failed task returns them."""
+    return [{"where": fault.where, "what": fault.what, "mend": fault.mend} for fault in error.faults]
+
+
 def run(argument_spec: dict[str, Any], read_and_plan: Callable[..., Plan], **module_options: Any) -> None:
     """Run one module: build the plan from its options, show it, carry it out, exit.
 
@@ -74,17 +79,17 @@ def run(argument_spec: dict[str, Any], read_and_plan: Callable[..., Plan], **mod
                 report.update(changed=bool(done), diff=diff_of(done))
         report.update(plan.result())
     except SiteError as error:
-        report["faults"] = [{"where": fault.where, "what": fault.what, "mend": fault.mend} for fault in error.faults]
         report.pop("changed", None)
-        module.fail_json(msg=str(error), **report)
+        module.fail_json(msg=str(error), faults=faults_of(error), **report)
     module.exit_json(**report)
 
 
 def run_info(argument_spec: dict[str, Any], read: Callable[..., dict[str, Any]], **module_options: Any) -> None:
     """Run one module that only reads; `read` takes the option dictionary and a `warn` function and returns the values."""
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True, **module_options)
+    report: dict[str, Any] = {"invocation": invocation_of(module.params)}
     try:
-        values = read(dict(module.params), module.warn)
+        report.update(read(dict(module.params), module.warn))
     except SiteError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=False, **values)
+        module.fail_json(msg=str(error), faults=faults_of(error), **report)
+    module.exit_json(changed=False, **report)

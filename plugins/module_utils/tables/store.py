@@ -106,13 +106,16 @@ class Store:
         """Carry the changes out in one transaction, publish the snapshot, and return the changes made.
 
         When another writer came in between (the version is no longer `read_at`), `again` plans anew from the rows as they are,
-        while this writer holds the lock. Creates the database, and its directory, when there is none. Nothing changed, nothing written.
+        while this writer holds the lock; without it that is refused. Without `read_at` the changes are made as they are.
+        Creates the database, and its directory, when there is none. Nothing changed, nothing written.
         """
         with self._failures_named():
             self._create_file()
         with self._transaction("BEGIN IMMEDIATE") as connection:
             version = (self._state(connection) or _make(connection))[1]
-            if again is not None and version != read_at:
+            if read_at is not None and version != read_at:
+                if again is None:
+                    raise SiteError.of(self.path, "another writer came in between", "Run the task again")
                 changes = again({table.name: _rows(connection, table) for table in TABLES.values()})
             for change in changes:
                 _carry_out(connection, change)
