@@ -91,8 +91,9 @@ def bundle(source: str, lines: Iterable[str]) -> bytes:
 
 
 def trouble(source: str, text: str) -> bytes:
-    """Return a whole answer that says why there is none."""
-    return (document([("error", text), ("errorcode", "1"), ("xcatdsource", source)]) + DONE).encode("utf-8", "replace")
+    """Return a whole answer that says why there is none, one `<error>` for each line of it."""
+    errors = [("error", line) for line in text.splitlines()]
+    return (document([*errors, ("errorcode", "1"), ("xcatdsource", source)]) + DONE).encode("utf-8", "replace")
 
 
 def denied() -> bytes:

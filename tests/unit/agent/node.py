@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -21,6 +23,18 @@ from ansible_collections.diskless.statelite.plugins.module_utils.lite.entry impo
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.treeplan import Wanted, plan_tree
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
 
+
+def _recorded() -> Any:
+    """Return the reader of recorded runs that stands beside the core's tests, which ansible-test runs from there."""
+    path = Path(__file__).resolve().parents[1] / "plugins" / "module_utils" / "recorded.py"
+    spec = importlib.util.spec_from_file_location("recorded", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+recorded = _recorded()
 AGENT = Path(__file__).resolve().parents[3] / "roles/image/files/dracut/95statelite"
 SKELETON = ("etc", "dev", "proc", "sys", "run", "usr", "etc/statelite")
 POLICY = [{"priority": "4.7", "commands": "litefile", "rule": "allow"}, {"priority": "4.8", "commands": "litetree", "rule": "allow"}]
@@ -29,8 +43,9 @@ MOUNT = """#!/bin/sh
 # In place of an NFS mount: a bind mount of a directory of the test.
 if [ "$1 $2 $3" = "-t nfs -o" ]; then
     source=$5 target=$6
-    [ -d "$NFS/${source%%:/*}/${source#*:/}" ] || { echo "mount.nfs: mounting $source failed, reason given by server: No such file" >&2; exit 32; }
-    /bin/mount --bind "$NFS/${source%%:/*}/${source#*:/}" "$target" || exit 32
+    there=$NFS/${source%%:/*}/${source#*:/}
+    [ -d "$there" ] || { echo "mount.nfs: mounting $source failed, reason given by server: No such file" >&2; exit 32; }
+    /bin/mount --bind "$there" "$target" || exit 32
     case ",$4," in *,ro,*) exec /bin/mount -o remount,bind,ro "$target" ;; esac
     exit 0
 fi
@@ -46,6 +61,7 @@ mount --bind "$WORK/resolv.conf" "$(realpath /etc/resolv.conf)"
 mount --bind "$ROOT" "$NEWROOT"
 mount -o remount,bind,ro "$NEWROOT"
 mount --bind /usr "$NEWROOT/usr"
+mount -t tmpfs tmpfs "$NEWROOT/run"
 status=0
 PATH="$WORK/bin:$PATH" sh "$AGENT/agent.sh" >> "$WORK/output" 2>&1 || status=$?
 echo "$status" > "$WORK/status"
@@ -139,12 +155,25 @@ class Node:
             place.write_text(content, encoding="utf-8")
         place.chmod(mode)
 
+    def manifest(self, below: str, line: Mapping[str, Any]) -> None:
+        """Put what one line of a recorded manifest says below a directory of the work directory."""
+        place = self.work / below / line["path"].lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if line["type"] == "l":
+            place.symlink_to(line["target"])
+        elif line["type"] == "d":
+            place.mkdir(exist_ok=True)
+        else:
+            place.write_text(line.get("content", "x" * line.get("size", 0)), encoding="utf-8")
+        if line["type"] != "l":
+            place.chmod(int(line["mode"], 8))
+
     def lay_out(self) -> None:
         """Complete the root as genimage leaves it, and run liteimg's core on it."""
         for name in SKELETON:
             (self.root / name).mkdir(parents=True, exist_ok=True)
         for name in ("bin", "sbin", "lib", "lib64"):
-            if not (self.root / name).exists():
+            if not (self.root / name).exists() and not (self.root / name).is_symlink():
                 (self.root / name).symlink_to(f"usr/{name}")
         (self.root / "etc/statelite/ca.pem").write_bytes((self.pki / "ca.pem").read_bytes())
         self.nfs.mkdir(exist_ok=True)
@@ -161,7 +190,7 @@ class Node:
         boot = self.work / f"boot{self.boots}"
         for name in ("bin", "sysroot"):
             (boot / name).mkdir(parents=True)
-        for name, text in (("mount", MOUNT), ("sleep", '#!/bin/sh\nexec /bin/sleep 0.02\n')):
+        for name, text in (("mount", MOUNT), ("sleep", "#!/bin/sh\nexec /bin/sleep 0.02\n")):
             if name == "mount" or quick:
                 (boot / "bin" / name).write_text(text, encoding="utf-8")
                 (boot / "bin" / name).chmod(0o755)
@@ -186,9 +215,19 @@ class Node:
             return subprocess.Popen(command, env=environment, stdout=errors, stderr=subprocess.STDOUT, start_new_session=True)
 
     def finish(self, process: subprocess.Popen[bytes], limit: float = 60) -> Boot:
-        """Wait for a boot begun before."""
-        process.wait(limit)
+        """Wait for a boot begun before; one that does not end within `limit` seconds is ended with all its children."""
+        try:
+            process.wait(limit)
+        finally:
+            self.end(process)
         return Boot(self.work / f"boot{self.boots}")
+
+    @staticmethod
+    def end(process: subprocess.Popen[bytes]) -> None:
+        """End a boot with everything it started."""
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def boot(self, words: str = "", paths: Sequence[str] = ()) -> Boot:
         """Boot once with the service up."""
@@ -232,7 +271,3 @@ def wait_for(condition: Any, limit: float = 20) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.05)
-
-
-def is_root() -> bool:
-    return os.geteuid() == 0

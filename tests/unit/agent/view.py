@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a process sees in the root that the agent made: run as root in the node's mount namespace, after the agent.
 
-    view.py NEWROOT PATHS.json RESULT.json
+view.py NEWROOT PATHS.json RESULT.json
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import stat
 import sys
 from typing import Any
 
+OURS = ("statelite",)  # /etc/statelite, which genimage puts into every image
+STATES = ("/state/", "/gnodedata/")
 KINDS = {stat.S_IFREG: "f", stat.S_IFDIR: "d", stat.S_IFLNK: "l"}
 
 
@@ -42,7 +44,9 @@ def backing(path: str, table: list[tuple[str, str, str]]) -> str:
             best = (point, root, kind)
     if best[2] == "tmpfs" and not best[1].count("/nfs/"):
         return "tmpfs"
-    return "persistent" if "/state/" in best[1] + "/" and "/nfs/" in best[1] else "level" if "/nfs/" in best[1] else "image"
+    if "/nfs/" not in best[1]:
+        return "image"
+    return "persistent" if any(name in best[1] for name in STATES) else "level"
 
 
 def writable(path: str, kind: str) -> Any:
@@ -64,12 +68,14 @@ def look(path: str, table: list[tuple[str, str, str]]) -> dict[str, Any]:
     except OSError:
         return {**found, "type": "ENOENT"}
     kind = KINDS.get(stat.S_IFMT(status.st_mode), "o")
-    found.update(type=kind, mode=f"{stat.S_IMODE(status.st_mode):04o}", backing=backing(os.path.realpath(path), table), writable=writable(path, kind))
+    found.update(
+        type=kind, mode=f"{stat.S_IMODE(status.st_mode):04o}", backing=backing(os.path.realpath(path), table), writable=writable(path, kind)
+    )
     if kind == "f":
         with open(path, encoding="utf-8", errors="replace") as stream:
             found["content"] = stream.read()
     elif kind == "d":
-        found["list"] = sorted(os.listdir(path))
+        found["list"] = sorted(name for name in os.listdir(path) if name not in OURS)
     return found
 
 

@@ -87,7 +87,8 @@ if [ -n "$DEBUG" ]; then
     set -x
 fi
 set_clock
-[ -r "$CA" ] || CA=$NEWROOT$CA
+# The image's own copy must be taken before /.statelite is covered: the whole of /etc may lead there.
+[ -r "$CA" ] || { cp "$NEWROOT$CA" "$RUN/ca.pem" && CA=$RUN/ca.pem; }
 stop_point plan
 mount_statelite || give_up statelite "no tmpfs at /.statelite"
 obtain_plan

@@ -19,11 +19,18 @@ failed() { # $1 path, $2 message
     failures=$failures$1$TAB$(printf '%s' "$2" | tr '\n\t' '  ')$NL
 }
 
+empty() { # $1 directory
+    for inside in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+        if [ -e "$inside" ] || [ -L "$inside" ]; then return 1; fi
+    done
+}
+
 find_source() { # $1 path, $2 kind; sets from (level number, default or none) and base
     for from in $level_numbers; do
         eval "base=\$level_$from"
         if [ "$2" = d ]; then
-            [ -d "$base$1" ] && return 0
+            # An empty directory in a level is only a step on the way to something: as if it were not there.
+            [ ! -d "$base$1" ] || empty "$base$1" || return 0
         elif [ -e "$base$1" ] || [ -L "$base$1" ]; then
             return 0
         fi

@@ -8,7 +8,7 @@ LOG=/run/statelite/statelite.log
 
 say() { # a line for the console, the kernel log and the log
     printf '%s\n' "$*" >> "$LOG"
-    printf 'statelite: %s\n' "$*" > "$CONSOLE" 2> /dev/null || :
+    printf 'statelite: %s\n' "$*" >> "$CONSOLE" 2> /dev/null || :
     [ ! -w /dev/kmsg ] || printf '<29>statelite: %s\n' "$*" > /dev/kmsg 2> /dev/null || :
 }
 
