@@ -125,7 +125,7 @@ def absolute_path(text: str) -> Problem | None:
     if not text.startswith("/"):
         return f"{text!r} is no absolute path", "Begin it with /"
     if ".." in text.split("/"):
-        return f"{text!r} holds ..", "Write the path that is meant without .. parts"
+        return f"{text!r} has '..' as a part", "Write the path that is meant without .. parts"
     return None
 
 
@@ -143,7 +143,7 @@ def location(text: str) -> Problem | None:
         )
     server, directory = split_location(text)
     if ".." in directory.split("/"):
-        return f"{text!r} holds ..", "Write the directory that is meant without .. parts"
+        return f"{text!r} has '..' as a part", "Write the directory that is meant without .. parts"
     if not directory.startswith(("/", "$")):
         return f"{text!r} is no [server:]/directory", "Write SERVER:/DIRECTORY, or /DIRECTORY on the node's own NFS server"
     if re.search(r"[\s/]", server):
