@@ -21,7 +21,7 @@ author:
 options:
   interfaces:
     description:
-      - The interfaces of this server in the nodes' networks.
+      - The interfaces of this server in the nodes' networks; by default those that the table C(networks) names as C(mgtifname).
     type: list
     elements: str
     default: []

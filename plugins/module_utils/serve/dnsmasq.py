@@ -71,6 +71,12 @@ class ForeignHost:
     word: str
 
 
+def interfaces(site: Site) -> list[str]:
+    """Return the interfaces of this server that the networks table names; those behind a relay (`!remote!`) are not here."""
+    named = (row.get("mgtifname") or "" for row in site.rows("networks"))
+    return list(dict.fromkeys(name for name in named if name and not name.startswith("!")))
+
+
 def settings_faults(params: dict[str, Any]) -> list[Fault]:
     """Return what is wrong with the options themselves."""
     faults = [
@@ -79,7 +85,9 @@ def settings_faults(params: dict[str, Any]) -> list[Fault]:
         if not INTERFACE.fullmatch(name)
     ]
     if params["dhcp"] and not params["interfaces"]:
-        faults.append(Fault("interfaces", "none is named", "Name the interfaces of the nodes' networks: DHCP is answered there only"))
+        faults.append(
+            Fault("interfaces", "none is named", "Set mgtifname in the table networks, or interfaces: DHCP is answered there only")
+        )
     lease = params["lease"]
     if not LEASE.fullmatch(lease):
         faults.append(Fault("lease", f"{lease!r} is no time", "Write infinite, or a number with m, h, d or w"))
@@ -287,6 +295,7 @@ class DnsmasqPlan:
 
 def plan(site: Site, params: dict[str, Any], own: Sequence[str]) -> DnsmasqPlan:
     """Return the plan for the declared site; raises SiteError with every fault of options, nodes and foreign files."""
+    params = {**params, "interfaces": params["interfaces"] or interfaces(site)}
     raise_faults(settings_faults(params))
     path = params["path"]
     found = hosts(site, own) if params["dhcp"] else []

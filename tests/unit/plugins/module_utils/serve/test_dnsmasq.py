@@ -54,6 +54,12 @@ def test_known_interfaces_get_their_addresses_and_nobody_else_an_answer(tmp_path
     ]
 
 
+def test_interfaces_are_those_that_the_networks_table_names(tmp_path: Path) -> None:
+    named = [{**TABLES["networks"][0], "mgtifname": "eth1"}, {"net": "10.88.0.0", "mask": "/16", "mgtifname": "!remote!eth2"}]
+    lines = planned(tmp_path, {"networks": named}, interfaces=[]).text.splitlines()
+    assert [line for line in lines if line.startswith(("interface", "tftp-root"))] == ["interface=eth1", "tftp-root=/tftpboot,eth1"]
+
+
 def test_a_node_with_another_tftp_server_is_sent_there(tmp_path: Path) -> None:
     lines = planned(tmp_path, {"noderes": [{"node": "n2", "tftpserver": "10.77.0.3"}]}).text.splitlines()
     assert "dhcp-boot=tag:statelite-10.77.0.3,tag:statelite-bios,lpxelinux.0,,10.77.0.3" in lines
