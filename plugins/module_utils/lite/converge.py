@@ -36,7 +36,7 @@ class Change:
     def __init__(self, old: Made, new: Made) -> None:
         self.old = old
         self.new = new
-        moved = set(old.moves.items()) ^ set(new.moves.items())
+        moved = old.contents() ^ new.contents()
         self._moved = {place for pair in moved for place in pair}
 
     def _stays(self, path: str) -> bool:

@@ -72,6 +72,11 @@ class Made:
     moves: Mapping[str, str] = field(default_factory=dict)
     modes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
+    def contents(self) -> set[tuple[str, str]]:
+        """Return each place whose content stands elsewhere, with where that is: moved there, or newly made there."""
+        made = {(path, DEFAULT + path) for path in self.links if DEFAULT + path in self.files or DEFAULT + path in self.directories}
+        return {*self.moves.items(), *(pair for pair in made if pair[0] not in self.moves)}
+
     def content_of(self, path: str) -> str:
         """Return where what belongs at `path` stands now: below a moved or newly made default, else at its path."""
         for place in (path, *_ancestors(path)):

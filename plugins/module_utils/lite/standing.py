@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from ..apply.root import Root
-from .layout import DEFAULT, Made
+from .layout import DEFAULT, KEPT, Made
 from .place import OWN, Found, above, ancestors
 
 KINDS = {stat.S_IFDIR: "d", stat.S_IFREG: "f", stat.S_IFLNK: "l"}
@@ -38,7 +38,7 @@ class Original:
         self.made = made
         self.gone = frozenset(gone)
         self._seen: dict[str, Found | None] = {}
-        self._contents = set(made.moves.values()) | {DEFAULT + path for path in made.links if made.content_of(path) == DEFAULT + path}
+        self._contents = {content for _place, content in made.contents()}
 
     def look(self, path: str) -> Found | None:
         """Return what stood at `path`; None when nothing did."""
@@ -134,9 +134,18 @@ class _Inspection:
         for path, content in list(self.moves.items()):
             if self.root.lstat(content) is None:
                 del self.moves[path]
-        for path in [path for path, content in self.moves.items() if path not in self.links and content.startswith("/.statelite/kept")]:
-            if path not in self.files and path not in self.directories and self.root.lstat(path) is not None:
+        for path in [path for path, content in self.moves.items() if path not in self.links and content.startswith(KEPT)]:
+            if not self._is_mount_point(path):
                 self._push_aside(path)
+
+    def _is_mount_point(self, path: str) -> bool:
+        """Tell whether the empty thing that took the place of a link still stands there as it was made, or nothing does."""
+        found = self.root.lstat(path)
+        if found is None:
+            return True
+        if path in self.directories:
+            return not self.root.listdir(path)
+        return path in self.files and found.st_size == 0
 
     def _adopt(self, path: str, found: Found | None) -> None:
         if found is None:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import stat
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.root import Root
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.lite import images
 from hypothesis import HealthCheck, assume, given, settings
@@ -129,6 +132,51 @@ def test_everything_that_could_be_read_can_be_read_at_its_path_or_is_the_default
         inodes = {path.stat().st_ino for path in root.rglob("*") if not path.is_symlink()}
         images.apply(root, table)
         assert inodes <= {os.lstat(path).st_ino for path in [*root.rglob("*"), *root.rglob(".*")]}
+
+
+def edit(root: Path, chance: random.Random) -> None:
+    """Do to a laid-out tree what administrators do: write through the links, add files, put a file where a link was."""
+    with Root(str(root)) as opened:
+        places = sorted(path for path in images.snapshot(root) if not path.startswith(images.OURS) and path != "/.")
+        for path in chance.sample(places, min(3, len(places))):
+            try:
+                real = opened.resolve(path)
+            except SiteError:
+                continue
+            found = opened.lstat(real)
+            if found is not None and stat.S_ISDIR(found.st_mode):
+                name = f"{real}/{chance.choice(('a', 'new'))}"
+                if opened.lstat(name) is None:
+                    opened.replace(name, b"added", 0o644)
+            elif chance.random() < 0.5 and found is not None and stat.S_ISREG(found.st_mode):
+                opened.replace(real, b"edited", found.st_mode & 0o7777)
+            elif stat.S_ISLNK(opened.lstat(path).st_mode):
+                opened.unlink(path)
+                opened.replace(path, b"newer", 0o640)
+
+
+def without_record(root: Path) -> dict[str, Any]:
+    """Return a tree without what the record says of it: whether a default was made or grew since is remembered differently."""
+    return {path: item for path, item in images.timeless(images.snapshot(root)).items() if path != "/.statelite/layout.json"}
+
+
+@PROFILE
+@given(trees, tables, tables, st.integers())
+def test_an_edited_tree_converges_as_if_it_had_been_given_back_first(tree, first, second, seed):
+    with image(tree) as root, tempfile.TemporaryDirectory(prefix="statelite-") as other:
+        assume(lawful(root, first))
+        images.apply(root, first)
+        edit(root, random.Random(seed))
+        copy = Path(other) / "rootimg"
+        subprocess.run(["cp", "-a", str(root), str(copy)], check=True)
+        try:
+            images.apply(copy, None)
+            images.apply(copy, second)
+        except SiteError:
+            assume(False)
+        images.apply(root, second)
+        assert without_record(root) == without_record(copy)
+        assert images.apply(root, second) == []
 
 
 @settings(PROFILE, max_examples=max(EXAMPLES // 5, 20))
