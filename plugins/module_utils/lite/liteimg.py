@@ -169,7 +169,13 @@ def plan_liteimg(params: Mapping[str, Any], warn: Warn) -> LiteimgPlan:
     with open_store(params["site"]) as store:
         site = Site(store.tables(TABLES))
     plan = plan_image(site, params["image"], params["state"] == "present", params["in_use"], params["rootimgdir"])
-    for entry in plan.tree.wanted.entries or ():
-        if entry.path in plan.tree.layout.satisfied and entry.storage != TMPFS:
-            warn(f"{entry.where}: it leads to {plan.tree.layout.satisfied[entry.path]}, so it is not {entry.storage} but the node's own")
+    warn_of_satisfied(plan, warn)
     return plan
+
+
+def warn_of_satisfied(plan: LiteimgPlan, warn: Warn) -> None:
+    """Say of which rows a link of the image decides otherwise than they ask."""
+    satisfied = plan.tree.layout.satisfied
+    for entry in plan.tree.wanted.entries or ():
+        if entry.path in satisfied and entry.storage != TMPFS:
+            warn(f"{entry.where}: it leads to {satisfied[entry.path]}, so it is not {entry.storage} but the node's own")
