@@ -45,7 +45,9 @@ def gather(definition: Definition, agent: Sequence[TreeFile], overlay: Sequence[
     files.update({f"postinstall {words[0]}": sha256(read_bytes(words[0]) or b"").hexdigest() for words in definition.postinstall})
     record = {
         "definition": {name: image.column(name) for name in COLUMNS if image.column(name)},
-        "environment": dict(definition.environment),
+        "environment": {
+            name: sha256(value.encode("utf-8", "surrogateescape")).hexdigest() for name, value in definition.environment.items()
+        },
         "files": files,
         "initramfs": [*dracut_arguments("VERSION", DRIVERS), *NETDRIVERS.get(image.osarch, ()), *MODULES],
         "installer": definition.installer.options(),

@@ -36,7 +36,7 @@ SIMULATED = re.compile(r"^Inst (\S+) (?:\[[^]]*\] )?\((\S+)", re.MULTILINE)
 DEB_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>[a-z+]+:\S+)\s+(?P<suite>\S+)(?P<components>(?:\s+\S+)*)")
 
 VARIANT = "minbase"
-"""What comes without being listed: essential and required packages and apt. The list names everything else."""
+"""What comes without being listed: essential and required packages. The list names everything else, apt too."""
 
 MEND = "Read the lines above; check pkgdir, the package list and the network, then run genimage again: the last good image is untouched"
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -129,6 +128,7 @@ def main(work: Path, count: int) -> None:
     started = time.monotonic()
     build(work)
     whole = time.monotonic() - started
+    expect(not mounts_under(str(work / "image")), "an undisturbed build left mounts")
     undisturbed = look(work / "image/generations/1")
     seed = int(os.environ.get("KILL_SEED", time.time()))
     chance = random.Random(seed)
@@ -144,7 +144,7 @@ def main(work: Path, count: int) -> None:
         after = chance.uniform(0.05, 0.95) * whole
         alive = killed_build(work, after)
         at_work += alive
-        for _ in range(50):
+        for _attempt in range(15):
             left = processes(work)
             if not left:
                 break

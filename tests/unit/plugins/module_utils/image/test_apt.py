@@ -1,0 +1,95 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What mmdebstrap is told, and what it is refused before it runs."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.diskless.statelite.plugins.module_utils.image.installers.apt import SIMULATED, Apt
+from ansible_collections.diskless.statelite.plugins.module_utils.image.installers.order import Order
+from ansible_collections.diskless.statelite.plugins.module_utils.image.installers.registry import installer_for
+
+
+def order(*pkgdir: str, family: str = "debian", version: str = "12", osarch: str = "x86_64", **more: object) -> Order:
+    return Order(family, version, osarch, pkgdir, ("vim", "tar"), **more)
+
+
+def test_a_url_stands_for_the_suite_of_the_release() -> None:
+    assert Apt(order("http://mirror/debian")).sources() == ["deb http://mirror/debian bookworm main"]
+
+
+def test_ubuntu_takes_universe_too() -> None:
+    assert Apt(order("http://mirror/ubuntu", family="ubuntu", version="22.04")).sources() == [
+        "deb http://mirror/ubuntu jammy main universe"
+    ]
+
+
+def test_a_point_release_has_its_suite() -> None:
+    assert Apt(order(version="12.5")).suite == "bookworm"
+
+
+@pytest.mark.parametrize(
+    ("item", "source"),
+    [
+        ("/srv/debian", "deb copy:/srv/debian bookworm main"),
+        ("file:///srv/debian", "deb copy:/srv/debian bookworm main"),
+        ("deb file:/srv/debian bookworm main", "deb copy:/srv/debian bookworm main"),
+        ("deb [arch=amd64,i386] http://m/d trixie main contrib", "deb [arch=amd64,i386] http://m/d trixie main contrib"),
+    ],
+)
+def test_a_local_archive_is_copied_and_a_line_stays(item: str, source: str) -> None:
+    assert Apt(order(item)).sources() == [source]
+
+
+def test_a_source_is_trusted_only_where_the_definition_says_so() -> None:
+    plain, trusting = Apt(order("http://m/d")), Apt(order("deb [trusted=yes] http://m/d bookworm main"))
+    everything = " ".join([*plain.sources(), *plain.arguments(), *trusting.arguments()])
+    assert "trusted" not in everything
+    assert "unauthenticated" not in everything.lower()
+    assert trusting.sources() == ["deb [trusted=yes] http://m/d bookworm main"]
+
+
+def test_packages_kept_out_and_the_kernel_asked_for_reach_apt() -> None:
+    arguments = Apt(order("http://m/d", exclude=("nano",), kernelver="6.1.0-31-cloud-amd64")).arguments()
+    assert "--include=vim,tar,linux-image-6.1.0-31-cloud-amd64,nano-" in arguments
+    assert "--architectures=amd64" in arguments
+
+
+def test_a_directory_must_hold_the_suite(tmp_path: object) -> None:
+    assert "holds no dists/bookworm" in str(Apt(order(str(tmp_path))).faults()[-1])
+    os.makedirs(f"{tmp_path}/dists/bookworm")
+    assert Apt(order(str(tmp_path))).faults() == []
+
+
+def test_every_wrong_source_is_named() -> None:
+    found = [str(fault) for fault in Apt(order("/nowhere", "mirror", "deb http://x")).faults()]
+    assert len(found) == 3
+    assert all(name in text for name, text in zip(("/nowhere", "mirror", "deb http://x"), found))
+
+
+def test_an_unknown_release_needs_deb_lines() -> None:
+    assert "is not known" in str(Apt(order("http://m/d", version="99")).faults()[0])
+    assert Apt(order("deb http://m/d sid main", version="99")).faults() == []
+
+
+def test_other_systems_have_no_installer() -> None:
+    assert installer_for(order(family="rhels")) is None
+    assert isinstance(installer_for(order(family="ubuntu", version="24.04")), Apt)
+
+
+def test_what_the_repositories_would_give_is_read_from_apt() -> None:
+    said = (
+        "I: x\nInst libc6 (2.36-9 Debian:12.15/oldstable [amd64]) []\nInst vim [2:8] (2:9.0-1 Debian [amd64])\nConf vim (2:9.0-1 Debian)\n"
+    )
+    assert SIMULATED.findall(said) == [("libc6", "2.36-9"), ("vim", "2:9.0-1")]
+
+
+def test_installed_packages_are_those_that_dpkg_has_configured(tmp_path: object) -> None:
+    os.makedirs(f"{tmp_path}/var/lib/dpkg")
+    with open(f"{tmp_path}/var/lib/dpkg/status", "w") as stream:
+        stream.write("Package: vim\nStatus: install ok installed\nVersion: 2:9\nDescription: x\n Version: 3\n\n")
+        stream.write("Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n")
+    assert Apt(order("http://m/d")).installed(str(tmp_path)) == {"vim": "2:9"}

@@ -1,0 +1,195 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When an image is built again and why, when not, and what is refused; no build is run here (integration target genimage)."""
+
+from __future__ import annotations
+
+import base64
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.diskless.statelite.plugins.lookup.file_tree import packed
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import Generation
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.lock import only_run
+from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
+from ansible_collections.diskless.statelite.plugins.module_utils.image.build import staging_left
+from ansible_collections.diskless.statelite.plugins.module_utils.image.file_tree import plan_file_tree, unpacked
+from ansible_collections.diskless.statelite.plugins.module_utils.image.genimage import SPEC, Genimage, plan_genimage
+from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
+
+
+class Made:
+    """A management node's files in one directory, and the rows of one image."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        texts = {
+            "dracut/module-setup.sh": "#!/bin/bash\n",
+            "rootfs/etc/issue": "welcome\n",
+            "ca.pem": "-----BEGIN CERTIFICATE-----\n",
+            "id.pub": "ssh-ed25519 AAAA\n",
+            "share/pkglist/compute.debian12.pkglist": "vim\nlinux-image-amd64\n",
+        }
+        for name, text in texts.items():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            (path / name).write_text(text)
+        self.osimage = {
+            "imagename": "i",
+            "osvers": "debian12",
+            "osarch": os.uname().machine,
+            "profile": "compute",
+            "provmethod": "statelite",
+        }
+        self.linuximage = {"imagename": "i", "pkgdir": "http://mirror/debian", "rootimgdir": str(path / "image")}
+        names = {"dracut_module": "dracut", "rootfs": "rootfs", "ca": "ca.pem", "authorized_keys": "id.pub", "share": "share"}
+        self.params: dict[str, Any] = {name: option.get("default") for name, option in SPEC.items()}
+        self.params.update({option: str(path / name) for option, name in names.items()}, image="i")
+
+    def plan(self) -> Genimage:
+        return plan_genimage(Site({"osimage": [self.osimage], "linuximage": [self.linuximage]}), self.params)
+
+    def build(self, number: int) -> None:
+        """Put a generation there as a build of what is declared now would leave it."""
+        record = {"inputs": dict(self.plan().inputs.record), "kernel_version": "6.1", "packages": {"vim": "9"}}
+        generation = Generation(str(self.path / "image"), number)
+        (Path(generation.path) / "rootimg").mkdir(parents=True)
+        for name in ("kernel", "initrd-statelite.gz"):
+            (Path(generation.path) / name).write_text("")
+        generation.write_record(record)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    return Made(tmp_path)
+
+
+def test_an_image_without_a_generation_is_built(made: Made) -> None:
+    plan = made.plan()
+    assert plan.lines() == [f"i: build generation 1 in {made.path}/image", "i: there is no generation yet"]
+    assert plan.result()["generation"] is None
+    assert not (made.path / "image").exists()
+
+
+def test_unchanged_inputs_are_no_reason(made: Made) -> None:
+    made.build(1)
+    assert made.plan().lines() == []
+    (made.path / "share/pkglist/compute.debian12.pkglist").write_text("# in another order, with a comment\nlinux-image-amd64\nvim\n")
+    assert made.plan().lines() == []
+    made.linuximage.update(permission="700", addkcmdline="quiet")
+    assert made.plan().lines() == []
+
+
+def test_each_input_that_changed_is_named(made: Made) -> None:
+    made.build(1)
+    (made.path / "share/pkglist/compute.debian12.pkglist").write_text("linux-image-amd64\nnano\n-vim\n")
+    (made.path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\nnew\n")
+    (made.path / "dracut/agent.sh").write_text("#!/bin/sh\n")
+    (made.path / "rootfs/etc/issue").unlink()
+    made.osimage["environvar"] = "PROXY=http://secret@proxy"
+    made.linuximage["netdrivers"] = "igb"
+    lines = made.plan().lines()
+    assert lines == [
+        f"i: build generation 2 in {made.path}/image",
+        "i: pkglist changed: +nano -vim",
+        "i: pkglist changed, kept out: +vim",
+        "i: definition changed: netdrivers: unset -> igb",
+        "i: environment changed: PROXY new",
+        "i: credential /etc/statelite/ca.pem changed",
+        "i: dracut module /agent.sh new",
+        "i: root file /etc/issue gone",
+    ]
+
+
+def test_a_generation_that_is_not_whole_is_built_again(made: Made) -> None:
+    made.build(3)
+    (made.path / "image/generations/3/kernel").unlink()
+    assert made.plan().lines()[1] == "i: generation 3 has no kernel"
+
+
+def test_a_netboot_image_that_was_built_but_not_published_is_published(made: Made) -> None:
+    made.osimage["provmethod"] = "netboot"
+    made.build(2)
+    assert made.plan().lines() == ["i: publish generation 2"]
+    made.plan().apply()
+    assert os.readlink(made.path / "image/current") == "generations/2"
+    assert made.plan().lines() == []
+
+
+def test_what_an_interrupted_build_left_goes_even_when_nothing_is_to_be_built(made: Made) -> None:
+    made.build(1)
+    left = made.path / "image/generations/.2.staging"
+    (left / "rootimg").mkdir(parents=True)
+    plan = made.plan()
+    assert plan.lines() == [f"i: remove {left}, which an interrupted build left"]
+    plan.apply()
+    assert staging_left(str(made.path / "image")) == []
+    assert (made.path / "image/generations/1/kernel").exists()
+
+
+def test_a_second_genimage_is_refused_by_name(made: Made) -> None:
+    made.osimage["provmethod"] = "netboot"
+    made.build(1)
+    first = made.plan()
+    lock = made.path / "image/.genimage.lock"
+    lock.touch()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        hold_lock(str(lock), writer)
+    os.read(reader, 1)
+    try:
+        with pytest.raises(SiteError, match=f"process {child}"):
+            first.apply()
+    finally:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+    first.apply()
+
+
+def hold_lock(path: str, writer: int) -> None:
+    """Hold the lock in this process until it is killed."""
+    with only_run(path, "the image"):
+        os.write(writer, b"x")
+        while True:
+            time.sleep(60)
+
+
+def test_every_fault_of_a_definition_is_told_at_once(made: Made) -> None:
+    made.osimage.update(osvers="plan9", osarch="vax", provmethod="install", environvar="=", profile="")
+    made.linuximage.update(pkglist="/none", postinstall="/none.sh")
+    made.params.update(dracut_module="/nowhere", rootfs="/nowhere", ca="/nowhere", authorized_keys="")
+    with pytest.raises(SiteError) as raised:
+        made.plan()
+    assert len(raised.value.faults) == 10
+
+
+def test_an_unknown_image_is_named(made: Made) -> None:
+    made.params["image"] = "other"
+    with pytest.raises(SiteError, match="imagename other: there is no such image"):
+        made.plan()
+
+
+def test_a_custom_list_comes_before_ours(made: Made) -> None:
+    site = {"key": "installdir", "value": str(made.path / "install")}
+    custom = made.path / "install/custom/netboot/debian"
+    custom.mkdir(parents=True)
+    (custom / "compute.pkglist").write_text("nano\n")
+    plan = plan_genimage(Site({"osimage": [made.osimage], "linuximage": [made.linuximage], "site": [site]}), made.params)
+    assert plan.definition.packages.install == ("nano",)
+
+
+def test_a_directory_makes_the_same_archive_whatever_its_times(made: Made) -> None:
+    first = packed(str(made.path / "dracut"))
+    os.utime(made.path / "dracut/module-setup.sh", (1, 1))
+    assert packed(str(made.path / "dracut")) == first
+    assert [file.path for file in unpacked(first)] == ["/module-setup.sh"]
+
+
+def test_something_else_than_an_archive_of_files_is_refused(tmp_path: Path) -> None:
+    for content in ("nothing", base64.b64encode(b"nothing").decode()):
+        with pytest.raises(SiteError, match="option content"):
+            plan_file_tree({"dest": str(tmp_path), "content": content}, print)

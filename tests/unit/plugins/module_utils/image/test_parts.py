@@ -1,0 +1,176 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kernel, drivers, identity, credentials, mounts: the parts of a build that decide or touch one thing each."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.root import Root
+from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
+from ansible_collections.diskless.statelite.plugins.module_utils.image.credentials import read_credentials, with_root_hash
+from ansible_collections.diskless.statelite.plugins.module_utils.image.definition import parse_environment, parse_postinstall, split_pkgdir
+from ansible_collections.diskless.statelite.plugins.module_utils.image.identity import remove_identity
+from ansible_collections.diskless.statelite.plugins.module_utils.image.initramfs import (
+    available_drivers,
+    chosen_drivers,
+    dracut_arguments,
+    driver_names,
+    kernel_of,
+)
+from ansible_collections.diskless.statelite.plugins.module_utils.image.inputs import package_differences
+from ansible_collections.diskless.statelite.plugins.module_utils.image.mounts import mounts_under
+from ansible_collections.diskless.statelite.plugins.module_utils.image.tree import TreeFile, put, read_tree
+
+
+def test_the_newest_kernel_is_taken_as_people_count() -> None:
+    assert kernel_of(["vmlinuz-6.1.9-1-cloud", "vmlinuz-6.1.10-1-cloud", "config-7.0"], "") == ("6.1.10-1-cloud", "vmlinuz-6.1.10-1-cloud")
+
+
+def test_the_kernel_asked_for_is_taken_or_the_others_are_named() -> None:
+    assert kernel_of(["vmlinuz-5", "vmlinux-6"], "5") == ("5", "vmlinuz-5")
+    with pytest.raises(SiteError, match="it has: 5, 6"):
+        kernel_of(["vmlinuz-5", "vmlinux-6"], "4")
+    with pytest.raises(SiteError, match="no kernel was installed"):
+        kernel_of(["grub"], "")
+
+
+def test_driver_names_are_written_in_any_of_the_usual_ways() -> None:
+    assert driver_names("igb.ko, mlx5-core e1000") == ["igb", "mlx5_core", "e1000"]
+
+
+def test_usual_drivers_go_in_when_the_kernel_has_them_and_named_ones_must() -> None:
+    assert chosen_drivers({"nfs", "virtio_net", "igb", "sfc"}, "x86_64", "sfc") == ["nfs", "virtio_net", "igb", "sfc"]
+    with pytest.raises(SiteError, match="no module bnxt_en"):
+        chosen_drivers({"nfs"}, "x86_64", "bnxt_en.ko")
+
+
+def test_the_initramfs_holds_the_agent_and_nothing_of_the_builder() -> None:
+    arguments = dracut_arguments("6.1", ["nfs"])
+    modules = arguments[arguments.index("--modules") + 1].split()
+    assert {"statelite", "nfs", "network-legacy", "kernel-network-modules"} <= set(modules)
+    assert {"--no-hostonly", "--no-hostonly-cmdline"} <= set(arguments)
+
+
+def image(path: Path) -> Path:
+    for name in ("etc/ssh", "var/lib/dhcp", "var/lib/systemd", "var/lib/dbus", "usr/lib/modules/6.1", "root"):
+        (path / name).mkdir(parents=True)
+    (path / "lib").symlink_to("usr/lib")
+    texts = {
+        "etc/hostname": "builder\n",
+        "etc/machine-id": "0123\n",
+        "etc/fstab": "/dev/sda1 / ext4 defaults 0 1\n",
+        "etc/ssh/ssh_host_rsa_key": "secret",
+        "etc/ssh/ssh_host_rsa_key.pub": "public",
+        "etc/ssh/sshd_config": "UsePAM yes\n",
+        "var/lib/dhcp/dhclient.leases": "lease",
+        "var/lib/systemd/random-seed": "seed",
+        "usr/lib/modules/6.1/modules.dep": "kernel/fs/nfs/nfs.ko.xz: kernel/x.ko\n",
+        "usr/lib/modules/6.1/modules.builtin": "kernel/net/packet/af-packet.ko\n",
+    }
+    for name, text in texts.items():
+        (path / name).write_text(text)
+    return path
+
+
+def test_no_trace_of_a_machine_is_left(tmp_path: Path) -> None:
+    tree = image(tmp_path)
+    with Root(str(tree)) as root:
+        remove_identity(root)
+        remove_identity(root)
+    assert sorted(os.listdir(tree / "etc/ssh")) == ["sshd_config"]
+    assert os.listdir(tree / "var/lib/dhcp") == os.listdir(tree / "var/lib/systemd") == []
+    assert (tree / "etc/machine-id").read_text() == (tree / "etc/hostname").read_text() == (tree / "etc/resolv.conf").read_text() == ""
+    assert (tree / "etc/machine-id").stat().st_mode & 0o777 == 0o444
+    assert [line for line in (tree / "etc/fstab").read_text().splitlines() if not line.startswith("#")] == []
+    assert "localhost" in (tree / "etc/hosts").read_text()
+
+
+def test_a_hostile_link_in_the_image_leads_nowhere(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "hostname").write_text("the management node's\n")
+    (outside / "resolv.conf").write_text("nameserver\n")
+    tree = image(tmp_path / "image")
+    for name, target in (("hostname", outside / "hostname"), ("resolv.conf", outside / "resolv.conf"), ("statelite", outside)):
+        (tree / "etc" / name).unlink(missing_ok=True)
+        (tree / "etc" / name).symlink_to(target)
+    with Root(str(tree)) as root:
+        remove_identity(root)
+        with pytest.raises(SiteError, match="/etc/statelite is no directory in the image"):
+            put(root, TreeFile("/etc/statelite/ca.pem", b"x"))
+    assert (outside / "hostname").read_text() == "the management node's\n"
+    assert (outside / "resolv.conf").read_text() == "nameserver\n"
+    assert sorted(os.listdir(outside)) == ["hostname", "resolv.conf"]
+    assert (tree / "etc/resolv.conf").is_symlink()
+
+
+def test_modules_are_known_loadable_or_built_in(tmp_path: Path) -> None:
+    with Root(str(image(tmp_path))) as root:
+        assert available_drivers(root, "6.1") == {"nfs", "af_packet"}
+
+
+def test_root_files_keep_links_and_the_executable_bit(tmp_path: Path) -> None:
+    (tmp_path / "given/etc").mkdir(parents=True)
+    (tmp_path / "given/etc/run.sh").write_text("#!/bin/sh\n")
+    (tmp_path / "given/etc/run.sh").chmod(0o711)
+    (tmp_path / "given/etc/link").symlink_to("run.sh")
+    (tmp_path / "image").mkdir()
+    with Root(str(tmp_path / "image")) as root:
+        for file in read_tree(str(tmp_path / "given")):
+            put(root, file)
+    assert (tmp_path / "image/etc/run.sh").stat().st_mode & 0o7777 == 0o755
+    assert os.readlink(tmp_path / "image/etc/link") == "run.sh"
+
+
+def test_the_passwords_of_others_stay() -> None:
+    shadow = "daemon:*:1::::::\nroot:!:1:0:9:7:::\nrooter:x:1::::::\n"
+    assert with_root_hash(shadow, "$6$a$b") == "daemon:*:1::::::\nroot:$6$a$b:1:0:9:7:::\nrooter:x:1::::::\n"
+    assert with_root_hash(shadow, "") == "daemon:*:1::::::\nroot:*:1:0:9:7:::\nrooter:x:1::::::\n"
+
+
+def test_no_private_key_and_no_plain_password_goes_into_an_image(tmp_path: Path) -> None:
+    for name, text in (("ca", "-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n"), ("key", "nothing"), ("hash", "secret")):
+        (tmp_path / name).write_text(text)
+    _found, faults = read_credentials(*(str(tmp_path / name) for name in ("ca", "key", "hash")))
+    assert len(faults) == 3
+    assert "secret" not in " ".join(str(fault) for fault in faults)
+
+
+def test_a_comma_inside_brackets_separates_no_sources() -> None:
+    assert split_pkgdir("http://m/d, deb [arch=amd64,i386 trusted=yes] copy:/x ./ ,/srv") == [
+        "http://m/d",
+        "deb [arch=amd64,i386 trusted=yes] copy:/x ./",
+        "/srv",
+    ]
+
+
+def test_the_environment_is_names_and_values() -> None:
+    assert parse_environment("A=1, B=x=y", "here") == ({"A": "1", "B": "x=y"}, [])
+    assert len(parse_environment("A,2=b", "here")[1]) == 2
+
+
+def test_a_postinstall_script_must_be_there_and_executable(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    good.write_text("#!/bin/sh\n")
+    good.chmod(0o755)
+    bad.write_text("")
+    assert parse_postinstall(f"{good} -x 'two words'", "here") == ([[str(good), "-x", "two words"]], [])
+    assert len(parse_postinstall(f"{bad},/none,relative", "here")[1]) == 3
+
+
+def test_mounts_below_a_directory_are_found_the_deepest_first(tmp_path: Path) -> None:
+    table = tmp_path / "mountinfo"
+    base = f"{tmp_path}/a\\040b"
+    table.write_text("".join(f"1 1 0:1 / {point} rw - t t rw\n" for point in ("/", base, f"{base}/dev", f"{base}/dev/pts", f"{base}c/dev")))
+    assert mounts_under(f"{tmp_path}/a b", str(table)) == [f"{tmp_path}/a b/dev/pts", f"{tmp_path}/a b/dev", f"{tmp_path}/a b"]
+
+
+def test_what_the_repositories_have_new_is_one_line() -> None:
+    assert package_differences({"a": "1", "b": "1", "c": "1"}, {"a": "1", "b": "2", "d": "1"}) == [
+        "repositories changed: b 1 -> 2, +d 1, -c"
+    ]
+    assert package_differences({"a": "1"}, {"a": "1"}) == []
