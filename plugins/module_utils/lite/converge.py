@@ -61,7 +61,7 @@ class Change:
         files, directories = self.dropped()
         deep: dict[str, Operation] = {path: RemoveFile(path, old.files[path]) for path in files}
         for path in directories:
-            deep[path] = _directory(RemoveDirectory, path, old.directories[path])
+            deep[path] = _directory(RemoveDirectory, path, old)
         for path, content in old.moves.items():
             if new.moves.get(path) != content:
                 if path in deep:
@@ -75,7 +75,7 @@ class Change:
         high: dict[str, Operation] = {path: MakeFile(path, new.files[path]) for path in self._less(new.files, old.files)}
         late: list[Operation] = []
         for path in self._fewer_directories(new.directories, old.directories):
-            high[path] = _directory(MakeDirectory, path, new.directories[path])
+            high[path] = _directory(MakeDirectory, path, new)
         for path, content in new.moves.items():
             if old.moves.get(path) != content:
                 high[content] = Move(path, content, "keep" if content.startswith(KEPT) else "default")
@@ -101,8 +101,11 @@ class Change:
         return found
 
 
-def _directory(kind: type[MakeDirectory], path: str, form: Directory) -> MakeDirectory:
-    return kind(path, form.mode, form.owner, form.group, path.split("/")[1] in OWN and path.count("/") > 1)
+def _directory(kind: type[MakeDirectory], path: str, made: Made) -> MakeDirectory:
+    """Return the operation; mirrors of the image's directories in liteimg's own are nothing that a person has to read."""
+    form = made.directories[path]
+    mirror = path.split("/")[1] in OWN and path.count("/") > 1 and home_of(path, made) == path
+    return kind(path, form.mode, form.owner, form.group, mirror)
 
 
 def word_of(path: str, made: Made) -> str:
