@@ -97,14 +97,14 @@ class Service:
         self.limits = limits or Limits()
         self.source = socket.gethostname().split(".")[0]
         self._layouts = Layouts()
-        self._open = 0
+        self.open_connections = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one connection; nothing that a client does is raised from here."""
         peer = writer.get_extra_info("peername") or ("",)
-        self._open += 1
+        self.open_connections += 1
         try:
-            if self._open > self.limits.connections:
+            if self.open_connections > self.limits.connections:
                 LOG.warning("%s: more than %d connections; closed", peer[0], self.limits.connections)
                 return
             await self._converse(reader, writer, plain_address(peer[0]))
@@ -115,7 +115,7 @@ class Service:
         except Exception:
             LOG.exception("%s: a request could not be answered", peer[0])
         finally:
-            self._open -= 1
+            self.open_connections -= 1
             await self._close(writer)
 
     async def _close(self, writer: asyncio.StreamWriter) -> None:

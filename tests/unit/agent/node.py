@@ -5,36 +5,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib.util
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.diskless.statelite.plugins.module_utils.answer import server
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.entry import entries_for
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.treeplan import Wanted, plan_tree
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
+from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.answer.service import Answering, publish
 
-
-def _recorded() -> Any:
-    """Return the reader of recorded runs that stands beside the core's tests, which ansible-test runs from there."""
-    path = Path(__file__).resolve().parents[1] / "plugins" / "module_utils" / "recorded.py"
-    spec = importlib.util.spec_from_file_location("recorded", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-recorded = _recorded()
 AGENT = Path(__file__).resolve().parents[3] / "roles/image/files/dracut/95statelite"
 SKELETON = ("etc", "dev", "proc", "sys", "run", "usr", "etc/statelite")
 POLICY = [{"priority": "4.7", "commands": "litefile", "rule": "allow"}, {"priority": "4.8", "commands": "litetree", "rule": "allow"}]
@@ -69,58 +54,6 @@ cp -r "$NEWROOT/.statelite/system/results" "$NEWROOT/.statelite/report.json" "$N
 cp -r /run/statelite "$WORK/run"
 [ ! -e "$WORK/paths" ] || "$PYTHON" "$VIEW" "$NEWROOT" "$WORK/paths" "$WORK/seen"
 """
-
-
-class Answering:
-    """The answer service on a port of this machine, in a thread; `stop` and `start` as often as a test wants."""
-
-    def __init__(self, snapshot: Path, spool: Path, pki: Path, port: int = 0) -> None:
-        spool.mkdir(parents=True, exist_ok=True)
-        self.limits = server.Limits(idle=2.0, request=5.0, handshake=2.0, sending=3.0)
-        self.service = server.Service(server.Published(str(snapshot)), str(spool), self.limits)
-        self.context = server.tls_context(str(pki / "server.pem"), str(pki / "server.key"))
-        self.port = port
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def start(self) -> Answering:
-        ready = threading.Event()
-
-        def run() -> None:
-            self._loop = asyncio.new_event_loop()
-            listening = self._loop.run_until_complete(server.start(self.service, self.context, ["127.0.0.1"], self.port))
-            self.port = listening.sockets[0].getsockname()[1]
-            ready.set()
-            self._loop.run_forever()
-            listening.close()
-            for task in asyncio.all_tasks(self._loop):
-                task.cancel()
-            self._loop.run_until_complete(asyncio.sleep(0.05))
-            self._loop.close()
-
-        self._thread = threading.Thread(target=run, daemon=True)
-        self._thread.start()
-        assert ready.wait(10)
-        return self
-
-    def stop(self) -> None:
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(10)
-            self._loop = None
-
-    def __enter__(self) -> Answering:
-        return self.start()
-
-    def __exit__(self, *_ignored: object) -> None:
-        self.stop()
-
-
-def publish(path: Path, tables: Mapping[str, Sequence[Mapping[str, str]]], version: int = 1) -> None:
-    """Write a snapshot as the database does."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".fresh")
-    fresh.write_text(json.dumps({"schema": 1, "version": version, "tables": tables}), encoding="utf-8")
-    fresh.rename(path)
 
 
 class Node:

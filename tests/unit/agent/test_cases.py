@@ -12,8 +12,9 @@ import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.entry import entries_for
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
+from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils import recorded
 
-from .node import Node, recorded, wait_for
+from .node import Node, wait_for
 
 REFUSED = {
     "22_link_in_tmpfs_slips_through": "link-below-bind",
@@ -89,6 +90,10 @@ def node_of(name: str, work: Path, pki: Path) -> Node:
     for state in ("10.1.0.1/state/n1", "127.0.0.1/gnodedata/n1/n1"):
         node.file(f"nfs/{state}", None)
     return node
+
+
+def test_there_are_recorded_boots() -> None:
+    assert len(CASES) > 20
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in REFUSED and name not in NO_PLAN])

@@ -1,0 +1,111 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real answer service on a port of this machine, and the snapshots and certificates it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import grp
+import json
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ansible_collections.diskless.statelite.plugins.module_utils.answer import server
+from ansible_collections.diskless.statelite.plugins.module_utils.serve.certificate import SPEC, plan_certificate
+
+LIMITS = server.Limits(idle=2.0, request=5.0, handshake=2.0, sending=3.0)
+
+
+def make_pki(directory: Path) -> Path:
+    """Make a CA and a certificate for this machine's own address."""
+    params = {name: option.get("default") for name, option in SPEC.items()}
+    params.update(directory=str(directory), common_name="mn1", addresses=["127.0.0.1"], group=grp.getgrgid(os.getegid()).gr_name)
+    plan_certificate(params, print).apply()
+    return directory
+
+
+class Answering:
+    """The answer service on a port of this machine, in a thread; `stop` and `start` as often as a test wants."""
+
+    def __init__(self, snapshot: Path, spool: Path, pki: Path, port: int = 0, limits: server.Limits | None = None) -> None:
+        spool.mkdir(parents=True, exist_ok=True)
+        self.service = server.Service(server.Published(str(snapshot)), str(spool), limits or LIMITS)
+        self.context = server.tls_context(str(pki / "server.pem"), str(pki / "server.key"))
+        self.port = port
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> Answering:
+        ready = threading.Event()
+
+        def run() -> None:
+            self._loop = asyncio.new_event_loop()
+            listening = self._loop.run_until_complete(server.start(self.service, self.context, ["127.0.0.1"], self.port))
+            self.port = listening.sockets[0].getsockname()[1]
+            ready.set()
+            self._loop.run_forever()
+            listening.close()
+            for task in asyncio.all_tasks(self._loop):
+                task.cancel()
+            self._loop.run_until_complete(asyncio.sleep(0.05))
+            self._loop.close()
+
+        self._thread = threading.Thread(target=run, daemon=True)
+        self._thread.start()
+        assert ready.wait(10)
+        return self
+
+    def stop(self) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(10)
+            self._loop = None
+
+    def __enter__(self) -> Answering:
+        return self.start()
+
+    def __exit__(self, *_ignored: object) -> None:
+        self.stop()
+
+
+def publish(path: Path, tables: Mapping[str, Sequence[Mapping[str, str]]], version: int = 1) -> None:
+    """Write a snapshot as the database does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".fresh")
+    fresh.write_text(json.dumps({"schema": 1, "version": version, "tables": tables}), encoding="utf-8")
+    fresh.rename(path)
+
+
+def connect(port: int, pki: Path) -> ssl.SSLSocket:
+    """Connect as a node does: the server verified by the site's CA and by its address."""
+    context = ssl.create_default_context(cafile=str(pki / "ca.pem"))
+    plain = socket.create_connection(("127.0.0.1", port), 10)
+    return context.wrap_socket(plain, server_hostname="127.0.0.1")
+
+
+def everything(connection: ssl.SSLSocket) -> str:
+    """Return all that comes until the server closes."""
+    received = b""
+    while True:
+        part = connection.recv(65536)
+        if not part:
+            return received.decode()
+        received += part
+
+
+def ask(port: int, pki: Path, command: str, *arguments: str) -> str:
+    """Send one request and return the whole answer."""
+    given = "".join(f"<arg>{argument}</arg>\n" for argument in arguments)
+    with connect(port, pki) as connection:
+        connection.sendall(f"<xcatrequest>\n<command>{command}</command>\n{given}</xcatrequest>\n".encode())
+        received = b""
+        while b"<serverdone></serverdone>" not in received:
+            part = connection.recv(65536)
+            if not part:
+                break
+            received += part
+        return (received + connection.recv(65536) if not received.endswith(b"</xcatresponse>\n") else received).decode()
