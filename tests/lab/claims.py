@@ -87,7 +87,7 @@ def state_of_another_is_shut(lab: Lab) -> None:
     }
     said = lab.talk.ask(lab.first, questions)
     lab.saw("the node's own state can be mounted once more", "n1", said["own"], "kept")
-    shut = r"(?!.*MOUNTED)(?=.*(?:denied|No such file|not permitted|failed|cannot access)).+"
+    shut = r"(?!.*MOUNTED)(?=.*(?:denied|No such file|not permitted|not supported|failed|cannot access)).+"
     lab.saw("another node's state can't be mounted (NFSv4.2)", "n1", said["other"], shut)
     lab.saw("another node's state can't be mounted (NFSv3)", "n1", said["other, v3"], shut)
     lab.saw("another node's state can't be reached from the directory above", "n1", said["above"], shut)

@@ -52,8 +52,8 @@ def keep(directory: Path) -> int:
     log = run / "network.log"
     network.raise_bridge(log)
     packages = mirror.make_mirror(run / "mirror.log")
-    tree = box.make_tree(packages, run / "box-tree.log")
     served = mirror.serve(packages, network.HOST, run / "mirror-http.log")
+    tree = box.make_tree(packages, run / "box-tree.log")
     machine = box.Box(tree, run / "box", run)
     try:
         machine.wait_until_up()

@@ -15,6 +15,9 @@ from progress import CONTROL
 
 MEMORY = "1536"
 PROCESSOR = "Nehalem"
+ACCELERATOR = "tcg,tb-size=64"
+"""A small cache of translated code, emptied often: in a large one each write to memory that once held a program's code took
+milliseconds, and the kernel stood still for minutes (seen with QEMU 7.2)."""
 POLL = 1.0
 
 
@@ -40,7 +43,7 @@ class Node:
         """Switch the node on."""
         self.boots += 1
         command = [
-            "qemu-system-x86_64", "-accel", "tcg", "-machine", "pc", "-cpu", PROCESSOR, "-smp", "1", "-m", MEMORY, "-name", self.name,
+            "qemu-system-x86_64", "-accel", ACCELERATOR, "-machine", "pc", "-cpu", PROCESSOR, "-smp", "1", "-m", MEMORY, "-name", self.name,
             "-nodefaults", "-display", "none", "-boot", "n", "-serial", f"file:{self.console}",
             "-netdev", f"tap,id=lan,ifname={self.tap},script=no,downscript=no", "-device", f"virtio-net-pci,netdev=lan,mac={self.mac}",
             "-device", "virtio-rng-pci",
