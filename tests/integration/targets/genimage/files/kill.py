@@ -130,6 +130,8 @@ def main(work: Path, count: int) -> None:
     whole = time.monotonic() - started
     expect(not mounts_under(str(work / "image")), "an undisturbed build left mounts")
     undisturbed = look(work / "image/generations/1")
+    started = time.monotonic()
+    expect(not plan(work).lines() and time.monotonic() - started < 2, "an unchanged image is not left alone within 2 s")
     seed = int(os.environ.get("KILL_SEED", time.time()))
     chance = random.Random(seed)
     print(f"an undisturbed build takes {whole:.1f} s; KILL_SEED={seed}", flush=True)
