@@ -68,6 +68,7 @@ EXPORT {{
     }}
     CLIENT {{
         Clients = {clients};
+        Protocols = {versions};
         Access_Type = {access};
     }}
 }}

@@ -167,7 +167,7 @@ def test_an_export_keeps_its_identifier_and_a_new_one_gets_one_that_nobody_had()
 def test_ganesha_gives_access_to_the_clients_named_and_to_nobody_else() -> None:
     text = ganesha.render([Export("/srv/state/n1", ("10.77.0.11",), ("rw", "no_root_squash"), "state of n1", "n1")], "", GANESHA)
     assert "    Access_Type = None;\n" in text
-    assert "        Clients = 10.77.0.11;\n        Access_Type = RW;\n" in text
+    assert "        Clients = 10.77.0.11;\n        Protocols = 4;\n        Access_Type = RW;\n" in text
     assert "Squash = No_Root_Squash;" in text and "Protocols = 4;" in text
 
 
