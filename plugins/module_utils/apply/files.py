@@ -8,6 +8,9 @@ from __future__ import annotations
 import os
 import tempfile
 
+LINK_IN_WORK = ".statelite-link-"
+"""How the name of a link begins that has not been renamed to its place yet."""
+
 
 def read_bytes(path: str) -> bytes | None:
     """Return the content of `path`, or None when there is no such file."""
@@ -50,7 +53,7 @@ def write_file(path: str, content: bytes, mode: int = 0o644, owner: int = -1, gr
 def write_link(path: str, target: str) -> None:
     """Make `path` a symbolic link to `target` by one rename."""
     directory = os.path.dirname(path) or "."
-    temporary = os.path.join(directory, f".statelite-link-{os.getpid()}")
+    temporary = os.path.join(directory, f"{LINK_IN_WORK}{os.getpid()}")
     if os.path.lexists(temporary):
         os.unlink(temporary)
     os.symlink(target, temporary)

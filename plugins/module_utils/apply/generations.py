@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import SiteError
-from .files import read_bytes, write_file, write_link
+from .files import LINK_IN_WORK, read_bytes, write_file, write_link
 
 KERNEL = "kernel"
 INITRD = "initrd-statelite.gz"
@@ -105,11 +105,15 @@ def staging(rootimgdir: str, number: int) -> str:
 
 
 def publish(generation: Generation) -> None:
-    """Make `generation` the current one by one rename."""
+    """Make `generation` the current one by one rename, the last thing done: a run killed before it publishes again."""
     if generation.number is None:
         return
-    write_link(os.path.join(generation.rootimgdir, "current"), f"generations/{generation.number}")
-    plain = os.path.join(generation.rootimgdir, ROOTIMG)
-    if os.path.islink(plain) or not os.path.lexists(plain):
-        if not os.path.islink(plain) or os.readlink(plain) != f"current/{ROOTIMG}":
-            write_link(plain, f"current/{ROOTIMG}")
+    directory = generation.rootimgdir
+    for name in os.listdir(directory):
+        if name.startswith(LINK_IN_WORK):
+            os.unlink(os.path.join(directory, name))
+    plain = os.path.join(directory, ROOTIMG)
+    wanted = f"current/{ROOTIMG}"
+    if not os.path.lexists(plain) or (os.path.islink(plain) and os.readlink(plain) != wanted):
+        write_link(plain, wanted)
+    write_link(os.path.join(directory, "current"), f"generations/{generation.number}")

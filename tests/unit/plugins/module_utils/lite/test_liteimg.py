@@ -68,6 +68,17 @@ def test_an_unpublished_generation_that_needs_no_change_is_published(tmp_path):
     assert run(tmp_path, FIRST)["lines"] == ["publish generation 1"]
 
 
+def test_a_publishing_that_was_cut_off_is_done_again_and_leaves_nothing_behind(tmp_path):
+    generation(tmp_path, 1)
+    run(tmp_path, FIRST)
+    names = sorted(os.listdir(tmp_path))
+    (tmp_path / "current").unlink()
+    (tmp_path / "rootimg").unlink()
+    (tmp_path / ".statelite-link-99999").symlink_to("generations/1")
+    assert run(tmp_path, FIRST)["lines"] == ["publish generation 1"]
+    assert sorted(os.listdir(tmp_path)) == names
+
+
 def test_a_published_generation_is_never_changed_its_copy_is(tmp_path):
     first = generation(tmp_path, 1)
     os.link(first / "rootimg" / "etc" / "hosts", first / "rootimg" / "etc" / "same")
