@@ -11,6 +11,7 @@ journal that the next one finishes.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -31,6 +32,8 @@ from .inuse import exported_paths, exporter_of, refuse_mounts
 from .treeplan import JOURNAL, TreePlan, Wanted, plan_tree
 
 TABLES = ("osimage", "linuximage", "litefile", "site", "nodetype", "nodelist", "nodegroup")
+STAGING = ".liteimg"
+"""How the name of a copy ends that is no generation yet; one that a killed run left is thrown away."""
 COPY_LIMIT = 3600.0
 """Seconds that the copy of a generation may take."""
 
@@ -101,10 +104,11 @@ class LiteimgPlan:
     def _new_generation(self) -> None:
         """Copy, lay out, rename: the number appears only with the whole generation behind it."""
         holder = os.path.join(self.target.rootimgdir, "generations")
-        staging = os.path.join(holder, f".{self.target.number}.{JOURNAL.strip('.')}")
-        if os.path.lexists(staging):
-            refuse_mounts(staging)
-            shutil.rmtree(staging)
+        for name in os.listdir(holder):
+            if re.fullmatch(rf"\.[0-9]+{re.escape(STAGING)}", name):
+                refuse_mounts(os.path.join(holder, name))
+                shutil.rmtree(os.path.join(holder, name))
+        staging = os.path.join(holder, f".{self.target.number}{STAGING}")
         os.mkdir(staging, 0o755)
         names = sorted(name for name in os.listdir(self.base.path) if name != JOURNAL)
         sources = [os.path.join(self.base.path, name) for name in names]
