@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import Fault, SiteError, raise_faults
-from ..nodes.images import osimage, rows_for_image
+from ..nodes.images import osimage, rank, rows_for_image
 from ..tables.lite import BIND, CON, LINK, file_problem, normal_path, parse_options
 
 if TYPE_CHECKING:
@@ -110,4 +110,20 @@ def entries_for(site: Site, image: str) -> list[Entry]:
 
     Raises SiteError with every fault of the image's rows.
     """
-    return entries_of(rows_for_image(site, "litefile", osimage(site, image)), liteattach_of(site, image))
+    known, liteattach = osimage(site, image), liteattach_of(site, image)
+    try:
+        rows = rows_for_image(site, "litefile", known)
+    except SiteError as error:
+        raise_faults([*error.faults, *_row_faults((row for row in site.rows("litefile") if rank(row, known) is not None), liteattach)])
+        raise
+    return entries_of(rows, liteattach)
+
+
+def _row_faults(rows: Iterable[Mapping[str, str]], liteattach: str) -> list[Fault]:
+    faults: list[Fault] = []
+    for row in rows:
+        try:
+            entry_of(row, liteattach)
+        except SiteError as error:
+            faults.extend(error.faults)
+    return faults

@@ -75,6 +75,15 @@ def test_one_path_in_two_spellings_is_one_entry_or_refused():
         entries_of([{"file": "/x"}, {"file": "/x/", "options": "persistent"}], "link")
 
 
+def test_clashing_rows_and_bad_rows_are_named_together():
+    rows = [{"file": "/a"}, {"file": "/a/", "options": "persistent"}, {"file": "/b", "options": "nothing"}]
+    with pytest.raises(SiteError) as error:
+        entries_for(Site({"osimage": [{"imagename": "i"}], "litefile": rows}), "i")
+    assert len(error.value.faults) == 2
+    assert "same rank" in str(error.value)
+    assert "/b" in str(error.value)
+
+
 @pytest.mark.parametrize(("parent", "child"), list(itertools.product(PAIRS, PAIRS)))
 def test_the_matrix_of_parent_and_child(parent, child):
     above, below = Entry("/var/log", "d", *parent), Entry("/var/log/x", "f", *child)
