@@ -35,7 +35,7 @@ hand_over() { # $1 interface, $2 lease file: a unit in /run, which the node's ow
     chmod 0755 /run/statelite/lease-script
     cat > "$units/statelite-lease@.service" << 'UNIT'
 [Unit]
-Description=DHCP lease of %I, taken over from the initramfs
+Description=DHCP lease of %i, taken over from the initramfs
 Documentation=https://docs.ansible.com/ansible/latest/collections/diskless/statelite/
 DefaultDependencies=no
 After=systemd-remount-fs.service
@@ -44,7 +44,7 @@ Before=shutdown.target
 
 [Service]
 UNIT
-    printf 'ExecStart=-%s -4 -d -q -cf /dev/null -sf /run/statelite/lease-script -pf /run/statelite/dhclient.%%I.pid -lf /run/statelite/dhclient.%%I.lease %%I\n' \
+    printf 'ExecStart=-%s -4 -d -q -cf /dev/null -sf /run/statelite/lease-script -pf /run/statelite/dhclient.%%i.pid -lf /run/statelite/dhclient.%%i.lease %%i\n' \
         "$client" >> "$units/statelite-lease@.service"
     printf 'Restart=always\nRestartSec=60\nTimeoutStopSec=5\n' >> "$units/statelite-lease@.service"
     ln -sf ../statelite-lease@.service "$units/multi-user.target.wants/statelite-lease@$1.service"

@@ -94,7 +94,7 @@ obtain_plan() { # sets $PLAN and $ORIGIN; asks, falls back only when nobody answ
     done
 }
 
-fall_back() { # 0: $PLAN is the plan this node carried out last, else what the image's template comes to
+fall_back() { # 0: $PLAN is the plan that this node carried out last, for this image and generation
     if [ -n "$NODE" ] && [ -n "$STATEMNT" ]; then
         server=${STATEMNT%%:/*} directory=/${STATEMNT#*:/}
         if mount_state "$server" "$directory" "vers=4.2,hard${MNTOPTS:+,$MNTOPTS}"; then
@@ -107,32 +107,7 @@ fall_back() { # 0: $PLAN is the plan this node carried out last, else what the i
             fi
         fi
     fi
-    template=$S/image/.statelite/plan.template
-    if [ -n "$NODE" ] && [ -r "$template" ] && whole "$template" && for_this_image "$template"; then
-        needs=$(sed -n "s/^needs$TAB//p" "$template" | sed -n 1p)
-        if [ -n "$needs" ]; then
-            say "the image's own plan can't be used: $needs"
-            return 1
-        fi
-        seed=$(sed -n "s/^machine-seed$TAB//p" "$template")
-        id=$(printf 'statelite machine-id\0%s\0%s' "${seed#-}" "$NODE" | sha256sum)
-        id=${id%% *}
-        sed "s/^\\(node\\|hostname\\)$TAB.*/\\1$TAB$NODE/; s/^machine-seed$TAB.*/machine-id$TAB$(machine_id "$id")/; s/\$NODE/$NODE/g" \
-            "$template" > "$PLAN"
-        ORIGIN=template
-        say "the service does not answer: using the image's own plan"
-        return 0
-    fi
     return 1
-}
-
-machine_id() { # $1 sha256 in hex -> the form of nodeplan.machine_id
-    digits=$1
-    head=$(printf '%s' "$digits" | cut -c1-12)
-    case $(printf '%s' "$digits" | cut -c17) in
-        [048c]) variant=8 ;; [159d]) variant=9 ;; [26ae]) variant=a ;; *) variant=b ;;
-    esac
-    printf '%s4%s%s%s' "$head" "$(printf '%s' "$digits" | cut -c14-16)" "$variant" "$(printf '%s' "$digits" | cut -c18-32)"
 }
 
 report_failure() { # $1 stage, $2 message; sets $ATTEMPTS (failed boots since the last good report, as the service counts them)
