@@ -22,7 +22,7 @@ from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.lite
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-EXAMPLES = int(os.environ.get("STATELITE_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("STATELITE_EXAMPLES", "100"))
 NAMES = ("a", "b", "etc", "x y", "é", "-q", "[z]")
 TEXTS = ("/run/a", "a", "../b", "../../etc/a", "/etc", "/a/b", "nowhere", "../../../..", "/proc/self/mounts", "..", "b/a", "/outside")
 OPTIONS = ("", "tmpfs", "persistent", "link,persistent", "bind", "ro", "link,ro", "con", "link,con", "bind,persistent", "localdisk")
