@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 from collections.abc import Mapping
 from pathlib import Path
@@ -312,3 +313,23 @@ def test_two_thousand_entries_take_few_processes(tmp_path: Path, pki: Path) -> N
 def process_times() -> tuple[float, float]:
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime, usage.ru_stime
+
+
+def test_the_word_debug_traces_to_console_and_log(tmp_path: Path, pki: Path) -> None:
+    node = node_with(tmp_path, pki, {"/etc/hosts": "bind"})
+    node.lay_out()
+    quiet, traced = node.boot(), node.boot("statelite.debug")
+    for name in ("console", "statelite.log"):
+        assert not re.search(r"^\+ ", quiet.text(name), re.MULTILINE)
+        assert re.search(r"^\+ mount_statelite", traced.text(name), re.MULTILINE)
+        assert re.search(r"^\+ make_binds", traced.text(name), re.MULTILINE)
+        assert "STATELITE node=n1" in traced.text(name)
+    assert traced.status == 0
+
+
+def test_a_traced_boot_that_fails_still_says_so(tmp_path: Path, pki: Path) -> None:
+    node = node_with(tmp_path, pki, {})
+    node.tables["litefile"] = [{"image": "ALL", "file": "/etc/must", "options": "bind,tmpfs", "required": "yes"}]
+    node.lay_out()
+    (node.root / "etc/must").unlink()
+    assert node.boot("statelite.debug").status == 3

@@ -72,7 +72,11 @@ carry_out() { # the entries, inside the root; /dev and /proc are there only for 
             lent="$NEWROOT/$place $lent"
         fi
     done
-    chroot "$NEWROOT" /bin/sh ${DEBUG:+-x} /.statelite/system/entries.sh >> "$LOG" 2>&1
+    if [ -n "$DEBUG" ]; then
+        chroot "$NEWROOT" /bin/sh -x /.statelite/system/entries.sh
+    else
+        chroot "$NEWROOT" /bin/sh /.statelite/system/entries.sh >> "$LOG" 2>&1
+    fi
     status=$?
     for place in $lent; do
         umount "$place"
@@ -81,10 +85,15 @@ carry_out() { # the entries, inside the root; /dev and /proc are there only for 
 }
 
 mkdir -p "$RUN"
-: > "$LOG"
 read_words
-if [ -n "$DEBUG" ]; then
-    set -x
+if [ -z "${STATELITE_TRACED:-}" ]; then
+    : > "$LOG"
+    if [ -n "$DEBUG" ]; then
+        # The trace of everything below goes to the console and the log alike.
+        { STATELITE_TRACED=yes sh -x "$0" && echo 0 > "$RUN/status" || echo "$?" > "$RUN/status"; } 2>&1 | tee -a "$LOG" >> "$CONSOLE"
+        read -r status < "$RUN/status"
+        exit "$status"
+    fi
 fi
 set_clock
 # The image's own copy must be taken before /.statelite is covered: the whole of /etc may lead there.

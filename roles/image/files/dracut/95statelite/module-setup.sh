@@ -14,7 +14,7 @@ depends() {
 }
 
 install() {
-    inst_multiple cat chmod chroot cmp cp date grep ip ln mkdir mount mountpoint mv openssl rm rmdir sed setsid sleep sync tail \
+    inst_multiple cat chmod chroot cmp cp date grep ip ln mkdir mount mountpoint mv openssl rm rmdir sed setsid sleep sync tail tee \
         timeout tr umount uname xargs
     inst_multiple -o reboot
     inst_hook cmdline 20 "${moddir:?}/statelite-cmdline.sh"
