@@ -17,7 +17,7 @@ description:
   - The whole configuration as it would be is tested by dnsmasq itself before the file is put in place. Restarting the daemon is the
     caller's.
 author:
-  - diskless.statelite contributors (@diskless)
+  - diskless.statelite contributors (!UNKNOWN)
 options:
   interfaces:
     description:

@@ -18,7 +18,7 @@ description:
   - Makes the directories of levels and state on this server, tells the running server once, and compares what it then exports with
     what was meant; when it differs, everything is put back and the task fails.
 author:
-  - diskless.statelite contributors (@diskless)
+  - diskless.statelite contributors (!UNKNOWN)
 options:
   reload:
     description:

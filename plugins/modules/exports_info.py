@@ -14,7 +14,7 @@ description:
   - Gives the exports that M(diskless.statelite.exports) would set, what it would have to change for them, and how the exports of
     the running server differ.
 author:
-  - diskless.statelite contributors (@diskless)
+  - diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes.info
   - diskless.statelite.exports

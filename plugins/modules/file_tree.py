@@ -14,7 +14,7 @@ description:
   - Makes a directory hold exactly the files of an archive, which the lookup file_tree packs from a directory of the controller.
   - Files that the archive does not have are removed, so the directory must be of no other use.
   - One task carries the whole directory, where copying it file by file costs half a second a file.
-author: diskless.statelite contributors (@diskless)
+author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes
 options:

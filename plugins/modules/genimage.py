@@ -23,7 +23,7 @@ description:
     one for C(netboot) is published at once.
   - Debian and Ubuntu images are built with mmdebstrap, which must be installed, with apt's signature checks. A mirror is
     trusted without a signature only where C(pkgdir) says C(deb [trusted=yes] URL SUITE COMPONENT).
-author: diskless.statelite contributors (@diskless)
+author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes
   - diskless.statelite.site

@@ -14,7 +14,7 @@ description:
   - The options of a row say how the content is kept, and whether by links or by a bind mount.
   - A row that breaks a rule fails the task before anything is written, and the message lists every fault.
   - Images are changed by a later run of liteimg, not by this module.
-author: diskless.statelite contributors (@diskless)
+author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes
   - diskless.statelite.rows.litefile

@@ -20,7 +20,7 @@ description:
     one that needs changes stays as it is for the nodes that run from it; its changed copy becomes the next generation.
   - A path that leads to C(/run), C(/proc), C(/sys) or C(/dev) inside the image, as C(/var/run/) does, is left as it is.
   - A run that was killed is finished by the next one.
-author: diskless.statelite contributors (@diskless)
+author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes
   - diskless.statelite.site

@@ -13,7 +13,7 @@ description:
   - Writes rows of the table C(litetree), that is directories on servers that hold sparse trees of files.
   - They are searched in the order of the rows' priorities.
   - The key of a row is its priority and its image, so that images do not take each other's priorities.
-author: diskless.statelite contributors (@diskless)
+author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes
   - diskless.statelite.rows.litetree

@@ -11,7 +11,7 @@ short_description: Declare networks
 version_added: 0.1.0
 description:
   - Writes rows of the table C(networks), that is the networks that nodes boot in.
-author: diskless.statelite contributors (@diskless)
+author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes
   - diskless.statelite.rows.network

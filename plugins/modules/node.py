@@ -14,7 +14,7 @@ description:
     C(nodehm) and C(bootparams).
   - A dictionary that is left out leaves that table's row alone, and an empty one removes it. What nodes report of themselves stays.
   - Removing a node removes its rows in these tables, and keeps its state on the server.
-author: diskless.statelite contributors (@diskless)
+author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes
   - diskless.statelite.rows.node

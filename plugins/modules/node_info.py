@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Reads rows of the site database, in the form in which M(diskless.statelite.node) takes them.
   - A database that is not there yet has no rows.
-author: diskless.statelite contributors (@diskless)
+author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes.info
   - diskless.statelite.rows.node_info

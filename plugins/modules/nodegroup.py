@@ -13,7 +13,7 @@ description:
   - Writes rows of the table C(nodegroup), and what is declared of a group for all its members.
     That stands in the node tables, under the group's name.
   - A value of a node comes before that of its groups. Static groups have their members in the C(groups) of M(diskless.statelite.node).
-author: diskless.statelite contributors (@diskless)
+author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes
   - diskless.statelite.rows.nodegroup

@@ -32,7 +32,7 @@ extends_documentation_fragment:
   - diskless.statelite.attributes
   - diskless.statelite.site
 author:
-  - diskless.statelite contributors (@diskless)
+  - diskless.statelite contributors (!UNKNOWN)
 seealso:
   - module: diskless.statelite.genimage
   - module: diskless.statelite.liteimg

@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Writes rows of the tables C(osimage) and C(linuximage), that is what an image is, what it is made of and how nodes run it.
   - Removing an image here removes its rows; the directory of the image stays.
-author: diskless.statelite contributors (@diskless)
+author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes
   - diskless.statelite.rows.osimage

@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Writes rows of the table C(policy). The row with the lowest priority that matches a request decides.
   - A request that no row matches is refused.
-author: diskless.statelite contributors (@diskless)
+author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes
   - diskless.statelite.rows.policy

@@ -11,7 +11,7 @@ short_description: Declare settings of the whole site
 version_added: 0.1.0
 description:
   - Writes rows of the table C(site), such as C(installdir), C(tftpdir), C(master), C(domain), C(nameservers) and C(liteattach).
-author: diskless.statelite contributors (@diskless)
+author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes
   - diskless.statelite.rows.site_setting

@@ -13,7 +13,7 @@ description:
   - Writes rows of the table C(statelite), which give for a node or a group, a server and a directory.
   - Each node has a directory of its own name below that one.
   - Warns when the directory given ends in the node's name already.
-author: diskless.statelite contributors (@diskless)
+author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes
   - diskless.statelite.rows.statelite

@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Gives a table in the CSV form of C(tabdump), in the order of the database, or as JSON lines.
   - Columns of this collection's own stand in the CSV only when a row sets one, so that C(tabrestore) reads it.
-author: diskless.statelite contributors (@diskless)
+author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes
   - diskless.statelite.site

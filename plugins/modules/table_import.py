@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Reads a table in the CSV form that C(tabdump) writes and C(tabrestore) reads, or as JSON lines, and makes the table's rows be those.
   - All or nothing. A fault of the header or of any row leaves the table as it was, and the message lists every fault with its line.
-author: diskless.statelite contributors (@diskless)
+author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes
   - diskless.statelite.site
