@@ -32,14 +32,16 @@ def run_command(
     environment: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
     cwd: str | None = None,
+    name: str | None = None,
 ) -> str:
     """Run `arguments` and return its standard output as text.
 
-    `limit` is in seconds; `environment` is added to ENVIRONMENT. The command leads a process group of its
-    own, which is killed as a whole when the limit is over or this process is interrupted.
+    `limit` is in seconds; `environment` is added to ENVIRONMENT; `name` is what errors call the command, by
+    default its program. The command leads a process group of its own, which is killed as a whole when the limit
+    is over or this process is interrupted.
     Raises SiteError with the exit status and the last lines the tool wrote.
     """
-    name = os.path.basename(arguments[0])
+    name = name or os.path.basename(arguments[0])
     try:
         process = subprocess.Popen(
             list(arguments),

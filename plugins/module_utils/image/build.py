@@ -134,7 +134,7 @@ def _run_postinstall(definition: Definition, rootimg: str, version: str, limit: 
     for script, *words in definition.postinstall:
         command = beside_chroot(rootimg, script, rootimg, image.osvers, image.osarch, image.profile, *words)
         mend = f"Mend the postinstall script {script}: the last good image is untouched"
-        run_command(command, limit=limit, mend=mend, environment=environment)
+        run_command(command, limit=limit, mend=mend, environment=environment, name=script)
 
 
 def _keep(rootimgdir: str, stage: str, record: dict[str, Any]) -> Generation:

@@ -121,7 +121,7 @@ def put_agent(root: Root, files: Sequence[TreeFile]) -> None:
 def build_initramfs(rootimg: str, version: str, drivers: Sequence[str], limit: float) -> str:
     """Run dracut inside `rootimg`; return the path of the initramfs it made there."""
     command = in_chroot(rootimg, "sh", "-c", 'exec dracut "$@" 2>&1', "dracut", *dracut_arguments(version, drivers))
-    said = run_command(command, limit=limit, mend=MEND)
+    said = run_command(command, limit=limit, mend=MEND, name="dracut")
     if f"Including module: {AGENT}" not in said:
         lines = [line for line in said.splitlines() if AGENT in line] or said.splitlines()[-5:]
         raise SiteError.of("dracut", f"left the node agent out of the initramfs; it said:\n{chr(10).join(lines)}", MEND)

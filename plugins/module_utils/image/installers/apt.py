@@ -122,14 +122,18 @@ class Apt:
 
     def install(self, rootimg: str) -> None:
         """Fill the directory `rootimg`."""
-        run_command(self._command(rootimg), limit=self.order.limit, mend=MEND, environment=self._environment())
+        run_command(self._command(rootimg), limit=self.order.limit, mend=MEND, environment=self._environment(), name=self.program)
 
     def candidates(self) -> dict[str, str]:
         """Return the packages and versions that the repositories would give now."""
         with tempfile.TemporaryDirectory(prefix="statelite-candidates-", dir="/var/tmp") as scratch:
             command = self._command(os.path.join(scratch, "root"), "--simulate", "--verbose")
             text = run_command(
-                ["sh", "-c", 'exec "$@" 2>&1', "sh", *command], limit=self.order.limit, mend=MEND, environment=self._environment()
+                ["sh", "-c", 'exec "$@" 2>&1', "sh", *command],
+                limit=self.order.limit,
+                mend=MEND,
+                environment=self._environment(),
+                name=self.program,
             )
         return {name.split(":")[0]: version for name, version in SIMULATED.findall(text)}
 
