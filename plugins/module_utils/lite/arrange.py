@@ -295,9 +295,7 @@ def _kind(one: _Settled, found: Found | None, has_children: bool) -> str:
     return DIRECTORY if has_children or one.entry.kind == DIRECTORY else FILE
 
 
-def _settled(
-    ordered: Sequence[Entry], tree: Tree
-) -> tuple[dict[str, _Settled], dict[str, str], dict[str, Place | None], list[Fault]]:
+def _settled(ordered: Sequence[Entry], tree: Tree) -> tuple[dict[str, _Settled], dict[str, str], dict[str, Place | None], list[Fault]]:
     """Settle all entries, again until the entries that are links (and stop the way of others) are the same as before."""
     stops: dict[str, str] = {}
     owners: dict[str, tuple[str, ...]] = {}

@@ -62,25 +62,21 @@ class Change:
         deep: dict[str, Operation] = {path: RemoveFile(path, old.files[path]) for path in files}
         for path in directories:
             deep[path] = _directory(RemoveDirectory, path, old)
-        for path, content in old.moves.items():
-            if new.moves.get(path) != content:
-                if path in deep:
-                    found.append(deep.pop(path))
-                deep[content] = Move(content, path, "restore")
+        gone = {path: content for path, content in old.moves.items() if new.moves.get(path) != content}
+        first = _at_or_below(deep, gone)
+        found += [deep.pop(path) for path in sorted(first, reverse=True)]
+        deep.update({content: Move(content, path, "restore") for path, content in gone.items()})
         return found + [deep[path] for path in sorted(deep, reverse=True)]
 
     def made(self) -> list[Operation]:
         """Return how what is wanted comes: from the top down, links last."""
         old, new = self.old, self.new
         high: dict[str, Operation] = {path: MakeFile(path, new.files[path]) for path in self._less(new.files, old.files)}
-        late: list[Operation] = []
         for path in self._fewer_directories(new.directories, old.directories):
             high[path] = _directory(MakeDirectory, path, new)
-        for path, content in new.moves.items():
-            if old.moves.get(path) != content:
-                high[content] = Move(path, content, "keep" if content.startswith(KEPT) else "default")
-                if path in high:
-                    late.append(high.pop(path))
+        come = {path: content for path, content in new.moves.items() if old.moves.get(path) != content}
+        late = [high.pop(path) for path in sorted(_at_or_below(high, come))]
+        high.update({content: Move(path, content, "keep" if content.startswith(KEPT) else "default") for path, content in come.items()})
         links = [MakeLink(path, new.links[path], word_of(path, new)) for path in sorted(self._less(new.links, old.links))]
         return [high[path] for path in sorted(high)] + late + links
 
@@ -99,6 +95,11 @@ class Change:
             if has != wants:
                 found.append(ChangeMode(path, wants, has))
         return found
+
+
+def _at_or_below(paths: Iterable[str], moved: Mapping[str, str]) -> list[str]:
+    """Return those of `paths` that take the place of something moved, or lie in what does: mount points where links stood."""
+    return [path for path in paths if any(place in moved for place in (path, *ancestors(path)))]
 
 
 def _directory(kind: type[MakeDirectory], path: str, made: Made) -> MakeDirectory:

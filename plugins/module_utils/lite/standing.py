@@ -144,7 +144,7 @@ class _Inspection:
         if found is None:
             return True
         if path in self.directories:
-            return not self.root.listdir(path)
+            return all(self._is_mount_point(name) for name in names_in(self.root, path))
         return path in self.files and found.st_size == 0
 
     def _adopt(self, path: str, found: Found | None) -> None:
