@@ -205,7 +205,6 @@ def a_mount_point_takes_the_place_of_a_link(layout: Layout, root: Root) -> None:
     assert root.read("/run/pid") == b"1\n"
 
 
-
 def the_row_of_the_image_is_the_one_entry(layout: Layout, root: Root) -> None:
     assert options(layout) == {"/var/log": "bind,tmpfs"}
 
