@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Writes the answer service as a plain Python package, which needs nothing but the Python standard library (3.9 or newer).
   - The service answers booting nodes over TLS from the published snapshot of the site; it never opens the database.
-  - Only the program is written here. The role R(diskless.statelite.answer_service) makes its user, certificate and unit.
+  - Only the program is written here. The role C(answer_service) makes its user, certificate and unit.
 author:
   - diskless.statelite contributors (!UNKNOWN)
 options:
