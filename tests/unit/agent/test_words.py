@@ -23,7 +23,7 @@ mkdir -p /run/statelite
 TAB=$(printf '\\t') RUN=/run/statelite CONSOLE=$WORK/console NEWROOT=$WORK/root
 . "$AGENT/words.sh"
 """
-INTERFACE = "sltest0"
+INTERFACE = f"slt{os.getpid()}"
 
 
 def run(work: Path, script: str, *unshared: str) -> str:
