@@ -150,8 +150,8 @@ def transform(value: str, node: str, where: str) -> str:
         return _replaced(node, match, slashes.group(2)) if match else node
     if len(value) < 2 or not (value.startswith("|") and value.endswith("|")):
         return value
-    pattern, bar, text = value[1:-1].partition("|")
-    if not bar:
+    pattern, two_parts, text = value[1:-1].partition("|")
+    if not two_parts:
         text = pattern
         pattern = r"[\D0]*(\d+)" * len(re.findall(r"\d+", node)) + ".*$"
     match = _compiled(pattern, where).search(node)
