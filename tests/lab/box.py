@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import network
-from places import cached
+from places import cached, remove_tree
 from preflight import RELEASE
 from processes import LabError, Server, output_of, run, tail
 
@@ -145,7 +145,7 @@ class Box:
             time.sleep(0.5)
 
     def stop(self) -> None:
-        """Power the box off, keep its journal with the run's logs and take its mounts down."""
+        """Power the box off, keep its journal with the run's logs, and remove the rest of it."""
         leader = self._leader()
         if leader:
             os.kill(leader, POWER_OFF)
@@ -156,6 +156,7 @@ class Box:
             read = ["journalctl", f"--directory={journal}", "--no-pager", "--output=short-iso"]
             run(read, log=self.logs / "box-journal.log", limit=60)
         run(["umount", "--lazy", str(self.root), str(self.directory / "srv/state")], log=self.commands, limit=60)
+        remove_tree(self.directory)
 
     def _leader(self) -> int | None:
         """Return the process id of the box's PID 1: the child of systemd-nspawn."""

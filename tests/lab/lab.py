@@ -26,6 +26,8 @@ class Lab:
     first: Node
     second: Node
     facts: list[Fact] = field(default_factory=list)
+    generations: dict[str, str] = field(default_factory=dict)
+    """The generation of its image that each node booted first."""
 
     @property
     def nodes(self) -> tuple[Node, Node]:

@@ -54,7 +54,7 @@ def keep(directory: Path) -> int:
     packages = mirror.make_mirror(run / "mirror.log")
     served = mirror.serve(packages, network.HOST, run / "mirror-http.log")
     tree = box.make_tree(packages, run / "box-tree.log")
-    machine = box.Box(tree, run / "box", run)
+    machine = box.Box(tree, run / places.BOX, run)
     try:
         machine.wait_until_up()
         ready = directory / ".ssh_config"

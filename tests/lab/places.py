@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import os
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +22,9 @@ CACHE = BUILD / "cache"
 RUNS = BUILD / "lab"
 RUNS_KEPT = 6
 """How many runs' logs are kept; older ones go when a new run begins."""
+BOX = "box"
+"""Where in a run's directory the management node has its files; gone when the run has ended."""
+LOCK = ".held"
 TREES_KEPT = 2
 """How many cached directories of a kind are kept: the one in use, and the one before it, which another lab may still use."""
 
@@ -61,13 +66,37 @@ def remove_tree(path: Path) -> None:
 
 
 def new_run(kind: str) -> Path:
-    """Make the directory of a new run and return it; `build/lab/latest` leads to it, and the oldest runs' logs go."""
+    """Make the directory of a new run and return it; `build/lab/latest` leads to it.
+
+    This process holds its run until it ends. Of runs that have ended, in whatever way, only logs stay, and of those the newest.
+    """
     RUNS.mkdir(parents=True, exist_ok=True)
-    for old in sorted(old for old in RUNS.iterdir() if old.is_dir() and not old.is_symlink())[: -RUNS_KEPT + 1 or None]:
+    ended = sorted(run for run in RUNS.iterdir() if run.is_dir() and not run.is_symlink() and not held(run))
+    for old in ended:
+        remove_tree(old / BOX)
+    for old in ended[: max(0, len(ended) - RUNS_KEPT)]:
         remove_tree(old)
-    run = RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{kind}"
-    run.mkdir()
+    while True:
+        run = RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{kind}"
+        with contextlib.suppress(FileExistsError):
+            run.mkdir()
+            break
+        time.sleep(1)
+    lock = os.open(run / LOCK, os.O_CREAT | os.O_RDWR)  # open until this process ends
+    fcntl.flock(lock, fcntl.LOCK_EX)
     latest = RUNS / f".latest-{run.name}"
     latest.symlink_to(run.name)
     latest.replace(RUNS / "latest")
     return run
+
+
+def held(run: Path) -> bool:
+    """Return whether the process that made `run` is still there."""
+    try:
+        with (run / LOCK).open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False

@@ -52,8 +52,6 @@ def play(kind: str) -> int:
     except LabError as error:
         progress.say(f"{kind} failed: {error}")
         good = False
-    finally:
-        places.remove_tree(run / "box")
     progress.say(f"{kind}: {'as it must be' if good else 'NOT as it must be'}; logs in {run}")
     return 0 if good else 1
 
@@ -67,7 +65,7 @@ def raise_lab(run: Path, progress: Progress, ends: ExitStack) -> Lab:
         ends.callback(mirror.serve(packages, network.HOST, run / "mirror-http.log").stop)
         tree = box.make_tree(packages, log)
     with progress.stage("the management node starts", run / "box-console.log"):
-        machine = box.Box(tree, run / "box", run)
+        machine = box.Box(tree, run / places.BOX, run)
         ends.callback(machine.stop)
         machine.wait_until_up()
     nodes = []
