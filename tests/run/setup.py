@@ -34,17 +34,17 @@ subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", "--dis
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
-    """Hold the lock of build/, so that two makes don't set it up at once."""
+def alone(what: str) -> Iterator[None]:
+    """Hold a lock of build/, so that two makes don't set it up, or use ansible-test's copy, at once."""
     BUILD.mkdir(exist_ok=True)
-    with (BUILD / "setup.lock").open("w", encoding="utf-8") as lock:
+    with (BUILD / f"{what}.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def set_up(log: Log) -> None:
     """Bring everything a stage relies on into place; a repeated run looks and changes nothing."""
-    with alone():
+    with alone("setup"):
         LOGS.mkdir(parents=True, exist_ok=True)
         HOME.mkdir(exist_ok=True)
         packages(log)
@@ -124,26 +124,27 @@ def copy_for_ansible_test(log: Log) -> int:
     """Bring ansible-test's copy up to date with the tracked files; return how many ansible-test sees there.
 
     ansible-test refuses a symbolic link, and sees no file at all inside a folder that git ignores unless the copy
-    is a repository of its own; so its own count is compared with ours.
+    is a repository of its own; so its own count is compared with ours. Called with the copy's lock held.
     """
     names = tracked()
-    with alone():
-        COPY.mkdir(parents=True, exist_ok=True)
-        kept = set(names)
-        for path in sorted(COPY.rglob("*"), reverse=True):
-            inside = path.relative_to(COPY)
-            if inside.parts[0] == ".git" or inside.parts[:2] == ("tests", "output"):
-                continue
-            if path.is_dir() and not path.is_symlink():
-                with contextlib.suppress(OSError):
-                    path.rmdir()
-            elif str(inside) not in kept:
-                path.unlink()
-        for name in names:
-            _copy_one(ROOT / name, COPY / name)
-        if not (COPY / ".git").exists():
-            log.run(["git", "init", "--quiet"], cwd=COPY)
-        log.run(["git", "add", "--all", "--force"], cwd=COPY)
+    kept = set(names)
+    COPY.mkdir(parents=True, exist_ok=True)
+    left_behind = COPY / "tests" / "output" / ".tmp"
+    log.run(["rm", "-r", "--force", "--one-file-system", str(left_behind)])
+    for path in sorted(COPY.rglob("*"), reverse=True):
+        inside = path.relative_to(COPY)
+        if inside.parts[0] == ".git" or inside.parts[:2] == ("tests", "output"):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        elif str(inside) not in kept:
+            path.unlink()
+    for name in names:
+        _copy_one(ROOT / name, COPY / name)
+    if not (COPY / ".git").exists():
+        log.run(["git", "init", "--quiet"], cwd=COPY)
+    log.run(["git", "add", "--all", "--force"], cwd=COPY)
     seen = log.run([venv("ansible-test"), "env", "--list-files", "--color", "no"], cwd=COPY)
     count = sum(1 for line in seen.splitlines() if line in kept)
     if count != len(names):

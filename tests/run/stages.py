@@ -13,7 +13,7 @@ from pathlib import Path
 
 from places import BUILD, COPY, ROOT, WORKSPACE, venv
 from report import Log, Stage, StageError
-from setup import copy_for_ansible_test, set_up, tracked
+from setup import alone, copy_for_ansible_test, set_up, tracked
 
 FLOOR = "3.9"
 """The oldest Python that plugins/ run on."""
@@ -101,36 +101,39 @@ def ansible_test(log: Log, *arguments: str, **extra: str) -> str:
 
 
 def sanity(log: Log) -> int:
-    count = copy_for_ansible_test(log)
-    wrote = ansible_test(log, "sanity", "--python", "3.11")
-    ran = len(re.findall(r"^Running sanity test ", wrote, re.MULTILINE))
-    if ran < 20:
-        raise StageError(f"only {ran} sanity tests ran on {count} files")
-    folder = python_of_floor()
-    if folder is None:
-        log.say(f"no Python {FLOOR} here: its grammar is held by a unit test and by ruff, its imports are not tried")
-        return ran
-    path = f"{Path(venv('python')).parent}:{folder}:{os.environ['PATH']}"
-    ansible_test(log, "sanity", "--python", FLOOR, "--test", "compile", "--test", "import", PATH=path)
-    return ran + 2
+    with alone("ansible-test"):
+        count = copy_for_ansible_test(log)
+        wrote = ansible_test(log, "sanity", "--python", "3.11")
+        ran = len(re.findall(r"^Running sanity test ", wrote, re.MULTILINE))
+        if ran < 20:
+            raise StageError(f"only {ran} sanity tests ran on {count} files")
+        folder = python_of_floor()
+        if folder is None:
+            log.say(f"no Python {FLOOR} here: its grammar is held by a unit test and by ruff, its imports are not tried")
+            return ran
+        path = f"{Path(venv('python')).parent}:{folder}:{os.environ['PATH']}"
+        ansible_test(log, "sanity", "--python", FLOOR, "--test", "compile", "--test", "import", PATH=path)
+        return ran + 2
 
 
 def units(log: Log) -> int:
-    copy_for_ansible_test(log)
-    return passed_by_pytest(ansible_test(log, "units", "--python", "3.11", "--num-workers", "2"))
+    with alone("ansible-test"):
+        copy_for_ansible_test(log)
+        return passed_by_pytest(ansible_test(log, "units", "--python", "3.11", "--num-workers", "2"))
 
 
 def integration(log: Log) -> int:
-    copy_for_ansible_test(log)
-    targets = sorted(path.parent.parent.name for path in COPY.glob("tests/integration/targets/*/tasks/main.yml"))
-    wanted = [name for name in targets if not name.startswith("setup_")]
-    if not wanted:
-        raise StageError("no target")
-    wrote = ansible_test(log, "integration", "--allow-root", "--allow-destructive", "--continue-on-error", *wanted)
-    ran = set(re.findall(r"^Running (\S+) integration test role$", wrote, re.MULTILINE))
-    if ran != set(wanted):
-        raise StageError(f"did not run: {', '.join(sorted(set(wanted) - ran))}")
-    return len(ran)
+    with alone("ansible-test"):
+        copy_for_ansible_test(log)
+        targets = sorted(path.parent.parent.name for path in COPY.glob("tests/integration/targets/*/tasks/main.yml"))
+        wanted = [name for name in targets if not name.startswith("setup_")]
+        if not wanted:
+            raise StageError("no target")
+        wrote = ansible_test(log, "integration", "--allow-root", "--allow-destructive", "--continue-on-error", *wanted)
+        ran = set(re.findall(r"^Running (\S+) integration test role$", wrote, re.MULTILINE))
+        if ran != set(wanted):
+            raise StageError(f"did not run: {', '.join(sorted(set(wanted) - ran))}")
+        return len(ran)
 
 
 def molecule(log: Log) -> int:

@@ -146,7 +146,7 @@ def test_what_a_killed_run_left_is_finished_whichever_step_it_was_at(tmp_path):
                 journal = Journal(str(base / "journal"))
                 original = journal._step
 
-                def killed(this, operation, original=original, at=at, todo=todo):
+                def killed(this, operation, original=original, at=at, todo=tuple(todo)):
                     if todo.index(operation) == at // 2 and at % 2 == 0:
                         os.kill(os.getpid(), signal.SIGKILL)
                     original(this, operation)

@@ -5,19 +5,16 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.diskless.statelite.plugins.lookup.file_tree import packed
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import Generation
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.lock import only_run
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.image.build import staging_left
-from ansible_collections.diskless.statelite.plugins.module_utils.image.file_tree import plan_file_tree, unpacked
 from ansible_collections.diskless.statelite.plugins.module_utils.image.genimage import SPEC, Genimage, plan_genimage
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
 
@@ -180,16 +177,3 @@ def test_a_custom_list_comes_before_ours(made: Made) -> None:
     (custom / "compute.pkglist").write_text("nano\n")
     plan = plan_genimage(Site({"osimage": [made.osimage], "linuximage": [made.linuximage], "site": [site]}), made.params)
     assert plan.definition.packages.install == ("nano",)
-
-
-def test_a_directory_makes_the_same_archive_whatever_its_times(made: Made) -> None:
-    first = packed(str(made.path / "dracut"))
-    os.utime(made.path / "dracut/module-setup.sh", (1, 1))
-    assert packed(str(made.path / "dracut")) == first
-    assert [file.path for file in unpacked(first)] == ["/module-setup.sh"]
-
-
-def test_something_else_than_an_archive_of_files_is_refused(tmp_path: Path) -> None:
-    for content in ("nothing", base64.b64encode(b"nothing").decode()):
-        with pytest.raises(SiteError, match="option content"):
-            plan_file_tree({"dest": str(tmp_path), "content": content}, print)
