@@ -1,0 +1,301 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The entries of a boot plan carried out on a name space in memory: the same steps, in the same order, as entries.sh.
+
+What is volatile is the same whether the agent copies it or lays a file system over it, so nothing here knows which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+
+from .namespace import Inode, Namespace, StepError, above_of
+from .nodeplan import NodePlan, Step
+
+S = "/.statelite"
+DONE, FAILED, UNKNOWN = "done", "failed", "unknown"
+BATCHES = ("copies", "made", "links", "binds")
+"""What waits for the end of a depth, in the order in which it is done then."""
+
+
+@dataclass(frozen=True)
+class LevelSeen:
+    """One level of the plan: its number, its place on the node (None when it is not mounted), and why it is not or is not known."""
+
+    number: str
+    source: str
+    point: str | None
+    trouble: str = ""
+    known: bool = True
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an entry became: DONE, FAILED or UNKNOWN; `source` in the agent's words (level numbers, default, created, kept)."""
+
+    status: str
+    source: str
+    message: str = ""
+
+
+def _unknown(kind: str, reason: str, backing: str = "tmpfs") -> Inode:
+    return Inode(kind, backing=backing, origin=UNKNOWN, unknown=reason)
+
+
+def _joined(first: Callable[[], bytes], second: Callable[[], bytes]) -> Callable[[], bytes]:
+    return lambda: first() + second()
+
+
+class Entries:
+    """The state of entries.sh while it runs; `results` by path."""
+
+    def __init__(self, plan: NodePlan, space: Namespace, levels: Sequence[LevelSeen]) -> None:
+        self.plan = plan
+        self.space = space
+        self.levels = levels
+        self.results: dict[str, Result] = {}
+        self.pending: dict[str, list[tuple[str, Callable[[], object]]]] = {kind: [] for kind in BATCHES}
+
+    def _find_source(self, step: Step) -> tuple[str, str]:
+        """Return (level number, default, none or UNKNOWN; the directory it is in)."""
+        for level in self.levels:
+            if level.point is None:
+                if not level.known:
+                    return UNKNOWN, f"level {level.number}: {level.trouble}"
+                continue
+            place = level.point + step.path
+            found = self.space.lookup(place)
+            if step.kind == "d" and found is not None and found.inode.kind == "d" and found.inode.names:
+                return level.number, level.point
+            if step.kind != "d" and self.space.stands(place):
+                return level.number, level.point
+            unread = self.space.unread(place)
+            if unread:
+                return UNKNOWN, f"level {level.number}: {unread}"
+        return ("default" if self.space.stands("/.default" + step.path) else "none"), "/.default"
+
+    @staticmethod
+    def _origin(source: str) -> str:
+        return source if source in ("default", "created", "kept", UNKNOWN) else f"level {source}"
+
+    def _copy_one(self, source: str, target: str, origin: str) -> None:
+        """As `cp -aHT`: what the source leads to; a dangling link stays the link it is."""
+        found = self.space.lookup(source) or self.space.lookup(source, follow=False)
+        if found is None:
+            raise StepError(f"cannot stat '{source}': No such file or directory")
+        there = self.space.lookup(target, follow=False)
+        if there is not None and there.inode.kind == "d" and found.inode.kind != "d":
+            raise StepError(f"cannot overwrite directory '{target}' with non-directory")
+        backing = self.space.directory(above_of(target)).inode.backing
+        self.space.put(target, found.inode.copied(backing, self._origin(origin)))
+
+    def _make_empty(self, path: str, kind: str) -> None:
+        if kind == "d":
+            self.space.directory(path)
+            return
+        spot = self.space.directory(above_of(path))
+        if not self.space.exists(path):
+            self.space.put(path, Inode("f", 0o644, backing=spot.inode.backing, origin="created", read=bytes))
+
+    def _place_copy(self, step: Step, source: str, base: str, target: str) -> str:
+        self.space.directory(above_of(target))
+        if source == "none":
+            self._make_empty(target, step.kind)
+            return "created"
+        if source == UNKNOWN:
+            backing = self.space.directory(above_of(target)).inode.backing
+            self.space.put(target, _unknown(step.kind, base, backing))
+            return UNKNOWN
+        self._copy_one(base + step.path, target, source)
+        return source
+
+    def _compose(self, step: Step, target: str) -> str:
+        """The image's content, then each level's piece in priority order."""
+        spot = self.space.directory(above_of(target))
+        standing = self.space.lookup(target, follow=False)
+        if standing is not None and standing.inode.kind != "d":
+            self.space.remove(target)
+        unread = [level for level in self.levels if level.point is None and not level.known]
+        if unread:
+            self.space.put(target, _unknown("f", f"level {unread[0].number}: {unread[0].trouble}", spot.inode.backing))
+            return UNKNOWN
+        found = ["default"] if self.space.exists("/.default" + step.path) else []
+        if found:
+            self._copy_one("/.default" + step.path, target, "default")
+        for level in self.levels:
+            piece = self.space.lookup(level.point + step.path) if level.point is not None else None
+            if piece is None or piece.inode.kind != "f":
+                continue
+            self._append(piece.inode, f"{level.point}{step.path}", target, level.number)
+            found.append(level.number)
+        if not found:
+            self._make_empty(target, "f")
+            return "created"
+        made = self.space.lookup(target)
+        if made is not None and len(found) > 1:
+            made.inode.origin = " + ".join(self._origin(source) for source in found)
+        return "+".join(found)
+
+    def _append(self, piece: Inode, source: str, target: str, number: str) -> None:
+        there = self.space.lookup(target)
+        if there is None:
+            self._copy_one(source, target, number)
+            return
+        if there.inode.kind != "f":
+            raise StepError(f"{target}: Is a directory")
+        there.inode.read = _joined(there.inode.read or bytes, piece.content)
+
+    def _keep_state(self, step: Step, target: str) -> str:
+        own = self.space.lookup(f"{S}/persistent/{self.plan.node}")
+        if own is not None and own.inode.unknown:
+            self.space.directory(above_of(target))
+            self.space.put(target, _unknown(step.kind, own.inode.unknown, "persistent"))
+            return UNKNOWN
+        if self.space.stands(target):
+            return "kept"
+        source, base = self._find_source(step)
+        new = f"{above_of(target)}/.statelite-new.{target.rpartition('/')[2]}"
+        self.space.remove(new)
+        return self._place_copy(step, source, base, target)
+
+    def _mount_point(self, step: Step) -> None:
+        if step.kind == "d":
+            if not self.space.is_directory(step.path):
+                self.space.directory(step.path)
+        elif not self.space.exists(step.path):
+            self._make_empty(step.path, "f")
+
+    def _failed(self, path: str, message: str, source: str = "-") -> None:
+        before = self.results.get(path)
+        self.results[path] = Result(FAILED, before.source if before else source, before.message if before and before.message else message)
+
+    def _top(self, step: Step) -> str:
+        target, source, unknown = f"{S}/{step.place}", "-", None
+        if step.storage == "tmpfs":
+            source, base = self._find_source(step)
+            if source == "none":
+                source = "created"
+                self._later("made", step.path, self._make_empty, target, step.kind)
+            elif source == UNKNOWN:
+                self._place_copy(step, source, base, target)
+            elif self.space.exists(base + step.path):
+                self._later("copies", step.path, self._copy_below, step, base, source)
+            else:
+                self._place_copy(step, source, base, target)
+        elif step.storage == "con":
+            source = self._compose(step, target)
+        elif step.storage == "persistent":
+            source = self._keep_state(step, target)
+        elif step.storage == "ro":
+            source, base = self._find_source(step)
+            target = base + step.path
+            unknown = _unknown(step.kind, base, "level") if source == UNKNOWN else None
+            if source == "none":
+                self._failed(step.path, "neither a level nor the image has it", source)
+        if step.attach in ("image", "symlink") and not self.space.is_link(step.path):
+            self._failed(step.path, "the image has no link here: run liteimg", source)
+        if step.attach == "symlink":
+            self._later("links", step.path, self._link, target, step.path, unknown)
+        elif step.attach == "bind" and (step.storage, source) != ("ro", "default"):
+            self._bind(step, target, unknown)
+        return source
+
+    def _bind(self, step: Step, target: str, unknown: Inode | None) -> None:
+        if unknown is not None:
+            self._later("binds", step.path, self.space.mount, step.path, unknown, True)
+        else:
+            self._later("binds", step.path, self.space.bind, target, step.path, step.storage == "ro")
+
+    def _later(self, batch: str, path: str, action: Callable[..., object], *arguments: object) -> None:
+        self.pending[batch].append((path, partial(action, *arguments)))
+
+    def _child(self, step: Step) -> str:
+        target, source, unknown = f"{S}/{step.place}", "-", None
+        if (step.storage, step.attach) == ("tmpfs", "inline"):
+            source, base = self._find_source(step)
+            standing = self.space.lookup(target, follow=False)
+            if standing is None or standing.inode.kind == "l" or (step.kind == "d" and standing.inode.kind != "d"):
+                self.space.remove(target)
+                source = self._place_copy(step, source, base, target)
+            elif source == UNKNOWN:
+                self.space.put(target, _unknown(step.kind, base))
+            return source
+        if step.storage == "con":
+            source = self._compose(step, target)
+        elif step.storage == "persistent":
+            source = self._keep_state(step, target)
+        elif step.storage == "tmpfs":
+            source, base = self._find_source(step)
+            source = self._place_copy(step, source, base, target)
+        elif step.storage == "ro":
+            source, base = self._find_source(step)
+            target = base + step.path
+            unknown = _unknown(step.kind, base, "level") if source == UNKNOWN else None
+            if source == "none":
+                raise StepError("neither a level nor the image has it")
+        if step.attach == "bind":
+            try:
+                self._mount_point(step)
+            except StepError as error:
+                raise StepError(f"no mount point in its parent: {error}") from error
+            self._bind(step, target, unknown)
+        return source
+
+    def _copy_below(self, step: Step, base: str, source: str) -> None:
+        """As `cp -aH --parents`: the directories above a copy get the modes and owners that they have in its source."""
+        area = f"{S}/tmpfs" if step.attach == "image" else f"{S}/system/bound"
+        parts = step.path.split("/")[1:-1]
+        for count in range(1, len(parts) + 1):
+            inside = "/" + "/".join(parts[:count])
+            made, like = self.space.directory(area + inside), self.space.lookup(base + inside)
+            if like is not None and made.inode.backing == "tmpfs":
+                made.inode.mode, made.inode.owner, made.inode.group = like.inode.mode, like.inode.owner, like.inode.group
+        self._copy_one(base + step.path, area + step.path, source)
+
+    def _link(self, text: str, path: str, unknown: Inode | None) -> None:
+        """As `ln -sf` into /.statelite/tmpfs; what a link to an unknown place leads to stands there itself."""
+        place = f"{S}/tmpfs{path}"
+        self.space.directory(above_of(place))
+        standing = self.space.lookup(place, follow=False)
+        if standing is not None and standing.inode.kind == "d":
+            raise StepError(f"{place}: cannot overwrite directory")
+        self.space.put(place, unknown or Inode("l", 0o777, text=text))
+
+    def _guarded(self, path: str, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except StepError as error:
+            self._failed(path, str(error))
+
+    def _finish_depth(self) -> None:
+        for batch in BATCHES:
+            for path, action in self.pending[batch]:
+                self._guarded(path, action)
+            self.pending[batch].clear()
+
+    def carry_out(self) -> None:
+        """The entries of the plan, depth by depth."""
+        for path in self.plan.bridges:
+            self._later("links", path, self._link, path, path, None)
+        for _depth, steps in groupby(self.plan.steps, key=lambda step: step.depth):
+            for step in steps:
+                self._step(step)
+            self._finish_depth()
+        self._finish_depth()
+
+    def _step(self, step: Step) -> None:
+        above = self.results.get(step.parent) if step.parent else None
+        if above is not None and above.status == FAILED:
+            self._failed(step.path, f"skipped: its parent {step.parent} failed")
+            return
+        try:
+            source = self._child(step) if step.parent else self._top(step)
+        except StepError as error:
+            self._failed(step.path, str(error))
+            return
+        if step.path not in self.results:
+            self.results[step.path] = Result(UNKNOWN if source == UNKNOWN else DONE, source)

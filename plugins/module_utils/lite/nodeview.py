@@ -1,0 +1,125 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The root of a node just before switch_root: what the agent makes of a boot plan, in memory (roles/image/files/dracut)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+
+from .carry import DONE, Entries, LevelSeen, Result, S
+from .namespace import Inode, Namespace, Spot, StepError
+from .nodeplan import NodePlan
+from .place import LIVE
+from .trees import ABSENT, READ, Found, Places
+
+IDENTITY, RESOLVER = "identity", "/etc/resolv.conf"
+READ_STATE, EMPTY_STATE = "read", "empty"
+
+
+@dataclass
+class NodeView:
+    """The root of a node just before switch_root."""
+
+    plan: NodePlan
+    space: Namespace
+    levels: list[LevelSeen] = field(default_factory=list)
+    results: dict[str, Result] = field(default_factory=dict)
+    state: str = ""
+
+    def look(self, path: str) -> Spot | None:
+        """Return what a process on the node sees at `path`."""
+        return self.space.lookup(path)
+
+    def own_mounts(self) -> None:
+        """What every node has: /dev, /proc, /run and /sys of its own, the tmpfs at /.statelite, the root itself below it."""
+        for name in LIVE:
+            if self.space.is_directory(f"/{name}") and not self.space.is_link(f"/{name}"):
+                self.space.mount(f"/{name}", Inode("d", backing="live", origin="the node's own"), False)
+        image = self.space.root
+        top = Inode("d", int(self.plan.tmpfs[2], 8), origin="statelite")
+        self.space.mount(S, top, False)
+        for name in ("tmpfs", "persistent", "mnt", "image", "system/work", "system/bound"):
+            self.space.directory(f"{S}/{name}")
+        self.space.mount(f"{S}/image", image.root, True)
+
+    def mount_state(self, places: Places, wanted: str) -> None:
+        """The node's own directory of its state, read, or EMPTY_STATE."""
+        state = self.plan.state
+        if state is None:
+            return
+        point = f"{S}/persistent/{self.plan.node}"
+        self.space.directory(point)
+        directory = f"{state.directory}/{self.plan.node}"
+        found = Found(ABSENT) if wanted == EMPTY_STATE else places.tree(state.server, directory, "persistent", "kept")
+        if found.root is not None and found.state == READ:
+            root = found.root.copied("persistent", "kept")
+        elif wanted == EMPTY_STATE or not self.plan.state_required:
+            root = Inode("d", backing="persistent", origin="kept")
+        else:
+            self.state = f"the state in {state.server}:{directory} is not known: {found.reason}"
+            root = Inode("d", backing="persistent", origin="kept", unknown=self.state)
+        self.space.mount(point, root, False)
+
+    def mount_levels(self, places: Places) -> None:
+        """Every level that is seen from here, in its place, read-only."""
+        for number, (level, _options) in enumerate(self.plan.levels, 1):
+            name, source = str(number), f"{level.server}:{level.directory}"
+            found = places.tree(level.server, level.directory, "level", f"level {number}")
+            if found.root is None:
+                certain = found.state == ABSENT
+                trouble = f"can't be mounted: {found.reason}" if certain else found.reason
+                self.levels.append(LevelSeen(name, source, None, trouble, certain))
+                continue
+            point = f"{S}/mnt/{level.server}{level.directory}"
+            try:
+                spot = self.space.directory(point)
+            except StepError:
+                point = f"{S}/mnt/.level-{number}"
+                spot = self.space.directory(point)
+            if not (spot.inode is spot.mount.root and spot.inode.backing == "level"):
+                self.space.mount(point, found.root, True)
+            self.levels.append(LevelSeen(name, source, point))
+
+    def _bind_over(self, path: str, inode: Inode) -> None:
+        standing, found = self.space.lookup(path, follow=False, absolute=False), self.space.lookup(path, absolute=False)
+        if standing is not None and standing.inode.kind != "l" and found is not None and found.inode.kind != "d":
+            self.space.mount(self.space.path_of(found), inode, False)
+
+    def identity(self, resolver: bytes | None) -> None:
+        """machine-id, hostname and resolv.conf; `resolver` is what DHCP said, None when that is not known."""
+        for name, text, mode in (("machine-id", self.plan.machine_id, 0o444), ("hostname", self.plan.node, 0o644)):
+            if f"/etc/{name}" not in self.results:
+                self._bind_over(f"/etc/{name}", Inode("f", mode, origin=IDENTITY, read=partial(str.encode, f"{text}\n")))
+        if resolver == b"":
+            return
+        unknown = "what DHCP says is known at boot" if resolver is None else ""
+        inode = Inode("f", 0o644, origin=IDENTITY, unknown=unknown, read=partial(bytes, resolver or b""))
+        listed, etc = self.results.get(RESOLVER), self.results.get("/etc")
+        if listed is not None:
+            found = self.space.lookup(RESOLVER, absolute=False) if listed.source in ("default", "created") else None
+            if listed.status == DONE and found is not None and not found.mount.readonly:
+                found.inode.origin, found.inode.unknown, found.inode.read = IDENTITY, unknown, inode.read
+            return
+        if etc is not None and etc.source not in ("default", "created", "kept", "-"):
+            found = self.space.lookup(RESOLVER, absolute=False)
+            if found is not None and found.inode.content():
+                return
+        self._bind_over(RESOLVER, inode)
+
+
+def node_view(plan: NodePlan, image: Inode, places: Places, state: str = READ_STATE, resolver: bytes | None = None) -> NodeView:
+    """Return what the agent makes of `plan` in a root `image`, with levels and state read where `places` says.
+
+    `state` EMPTY_STATE stands for a node that never booted before.
+    """
+    view = NodeView(plan, Namespace(image))
+    view.own_mounts()
+    view.mount_state(places, state)
+    view.mount_levels(places)
+    entries = Entries(plan, view.space, view.levels)
+    entries.carry_out()
+    view.results = entries.results
+    view.identity(resolver)
+    return view

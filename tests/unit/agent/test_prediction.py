@@ -1,0 +1,101 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The prediction is what happens: the simulated tree against the tree that the real agent made, path by path, no exception."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
+from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.lite.test_properties import OPTIONS, manifest, paths, trees
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from .predicted import differences
+from .test_agent import NAMES, STATE, node_with
+from .test_cases import CASES, NO_PLAN, REFUSED, node_of
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name not in REFUSED and name not in NO_PLAN])
+def test_recorded_boots_are_predicted(name: str, tmp_path: Path, pki: Path) -> None:
+    node = node_of(name, tmp_path, pki)
+    node.lay_out()
+    found, _view = differences(node, "STATEMNT=10.1.0.1:/state")
+    assert found == []
+
+
+@pytest.mark.parametrize("attachment", ["link", "bind"])
+@pytest.mark.parametrize("parent", ["tmpfs", "persistent"])
+@pytest.mark.parametrize("child", ["tmpfs", "persistent", "ro", "con"])
+def test_every_pair_is_predicted_twice(attachment: str, parent: str, child: str, tmp_path: Path, pki: Path) -> None:
+    files = {"/srv/p/": f"{attachment},{parent}", "/srv/p/sub/c": f"{attachment},{child}"}
+    files["/srv/p/sub/new"] = f"{attachment},{child}"
+    node = node_with(tmp_path, pki, files)
+    for name in ("sub/c", "sub/other"):
+        node.file(f"image/rootimg/srv/p/{name}", f"{name}\n", 0o640)
+    node.file("nfs/10.0.0.2/common/srv/p/sub/c", "level\n", 0o600)
+    node.lay_out()
+    for _boot in range(2):
+        found, _view = differences(node, STATE)
+        assert found == []
+
+
+@pytest.mark.parametrize("attachment", ["link", "bind"])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_is_predicted(attachment: str, name: str, tmp_path: Path, pki: Path) -> None:
+    storages = ("tmpfs", "persistent", "ro", "con")
+    files = {f"/etc/{storage} {name}": f"{attachment},{storage}" for storage in storages}
+    files |= {f"/srv/{storage} {name}/": f"{attachment},{storage}" for storage in ("tmpfs", "persistent", "ro")}
+    node = node_with(tmp_path, pki, files)
+    for path in files:
+        node.file(f"image/rootimg{path}" + (f"in {name}" if path.endswith("/") else ""), "image\n", 0o640)
+    for path in (f"/etc/ro {name}", f"/etc/con {name}", f"/srv/ro {name}/in {name}"):
+        node.file(f"nfs/10.0.0.2/common{path}", "level\n")
+    node.lay_out()
+    found, _view = differences(node, STATE)
+    assert found == []
+
+
+EXAMPLES = int(os.environ.get("STATELITE_BOOTS", "12"))
+Drawn = tuple[list[dict[str, dict[str, str]]], dict[str, str]]
+ANYWHERE = [option for option in OPTIONS if option != "localdisk"]
+levels = trees.map(lambda tree: {path: line for path, line in tree.items() if line.get("target") != "/proc/self/mounts"})
+
+
+@st.composite
+def sites(draw: st.DrawFn) -> Drawn:
+    """Return four trees (image, two levels, state) and a table that mostly names what is in them."""
+    drawn = [draw(trees), draw(levels), draw(levels), draw(levels)]
+    standing = sorted({path for tree in drawn for path in tree})
+    named = st.one_of(st.sampled_from(standing), st.sampled_from(standing), paths) if standing else paths
+    files = st.tuples(named, st.booleans()).map(lambda pair: pair[0] + "/" * pair[1])
+    return drawn, draw(st.dictionaries(files, st.sampled_from(ANYWHERE), min_size=1, max_size=6))
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(site=sites(), liteattach=st.sampled_from(["link", "bind"]))
+def test_random_tables_and_trees_are_predicted(
+    site: tuple[list[dict[str, dict[str, str]]], dict[str, str]], liteattach: str, pki: Path
+) -> None:
+    (image, first, second, state), table = site
+    with tempfile.TemporaryDirectory(prefix="statelite-") as directory:
+        node = node_with(Path(directory), pki, table, liteattach)
+        for below, tree in (
+            ("image/rootimg", image),
+            ("nfs/10.0.0.1/lt/n1", first),
+            ("nfs/10.0.0.2/common", second),
+            ("nfs/10.0.0.1/state/n1", state),
+        ):
+            for line in sorted(manifest(tree), key=lambda line: line["path"]):
+                if not (node.work / below / line["path"].lstrip("/")).exists():
+                    node.manifest(below, line)
+        try:
+            node.lay_out()
+            found, _view = differences(node, STATE)
+        except SiteError:
+            assume(False)
+        assert found == []
