@@ -13,6 +13,12 @@ description:
   - Reads rows of the site database, in the form in which M(diskless.statelite.litetree) takes them.
   - A database that is not there yet has no rows.
 author: diskless.statelite contributors (!UNKNOWN)
+options:
+  noderange:
+    description:
+      - Tell the levels of these nodes, with variables replaced, instead of the rows as they stand, as the command C(litetree) of xCAT does.
+      - Not together with O(priority) and O(image).
+    type: str
 extends_documentation_fragment:
   - diskless.statelite.attributes.info
   - diskless.statelite.rows.litetree_info
@@ -23,27 +29,49 @@ seealso:
 EXAMPLES = r"""
 - name: Read all levels
   diskless.statelite.litetree_info:
+
+- name: Tell where the files of a node come from
+  diskless.statelite.litetree_info:
+    noderange: n1
 """
 
 RETURN = r"""
 rows:
-  description: The rows, in the order of the database; cells that are blank are left out.
+  description: The rows, in the order of the database; cells that are blank are left out. None when asked for what holds somewhere.
   returned: success
   type: list
   elements: dict
   sample: [{"priority": "1", "directory": "10.77.0.1:/statelite/$nodepos.room"}]
+effective:
+  description: The levels of each node, the first to be searched first; servers as addresses.
+  returned: when O(noderange) is given
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The node.
+      type: str
+    image:
+      description: The image it boots.
+      type: str
+    levels:
+      description: Priority, server, directory, mount options and whether the node can't boot without the level.
+      type: list
+      elements: dict
+text:
+  description: The same as C(litetree) prints it.
+  returned: when O(noderange) is given
+  type: str
+  sample: "n1: 10.1.0.1:/lt\n"
 """
 
-from functools import partial
-
 from ansible_collections.diskless.statelite.plugins.module_utils.module import run_info
-from ansible_collections.diskless.statelite.plugins.module_utils.tables.options import info_module
-from ansible_collections.diskless.statelite.plugins.module_utils.tables.rows import read_rows
+from ansible_collections.diskless.statelite.plugins.module_utils.nodes.queries import query_module, read_litetree
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.things import LITETREE
 
 
 def main() -> None:
-    run_info(read=partial(read_rows, LITETREE), **info_module(LITETREE))
+    run_info(read=read_litetree, **query_module(LITETREE))
 
 
 if __name__ == "__main__":
