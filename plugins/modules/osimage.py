@@ -33,7 +33,7 @@ EXAMPLES = r"""
         groups: [site, compute]
         linux:
           pkglist: /usr/share/statelite/pkglist/debian12.compute
-          pkgdir: http://deb.debian.org/debian
+          pkgdir: http://mirror.example/debian
 """
 
 RETURN = r"""

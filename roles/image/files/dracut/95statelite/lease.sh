@@ -36,7 +36,6 @@ hand_over() { # $1 interface, $2 lease file: a unit in /run, which the node's ow
     cat > "$units/statelite-lease@.service" << 'UNIT'
 [Unit]
 Description=DHCP lease of %i, taken over from the initramfs
-Documentation=https://docs.ansible.com/ansible/latest/collections/diskless/statelite/
 DefaultDependencies=no
 After=systemd-remount-fs.service
 Conflicts=shutdown.target
