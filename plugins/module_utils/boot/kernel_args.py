@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import SiteError
 from ..nodes.attributes import attribute
+from ..nodes.identity import machine_id
+from ..nodes.images import rank
 from ..nodes.interfaces import ADDRESS, boot_mac
 from ..nodes.mounts import state_of
 from ..nodes.servers import image_server, network_of, xcatmaster
@@ -182,6 +184,16 @@ def added_words(site: Site, node: str, image: Image) -> Iterator[str]:
             yield TABLE.sub(value, NODEATTRIB.sub(value, word))
 
 
+def _template_words(site: Site, node: str, image: Image) -> Iterator[str]:
+    """Yield what the image's plan template leaves open, for a boot without the answer service (decisions.md, The node).
+
+    A node with levels has no use for it: the template names none.
+    """
+    if not any(row.get("directory") and rank(row, image) is not None for row in site.rows("litetree")):
+        yield "statelite.levels=none"
+    yield f"statelite.machine-id={machine_id(site, node)}"
+
+
 def _words(site: Site, node: str, image: Image, generation: Generation) -> Iterator[str]:
     server = xcatmaster(site, node)
     suse, debian = bool(SUSE.match(image.osvers)), bool(DEBIAN.match(image.osvers))
@@ -211,6 +223,7 @@ def _words(site: Site, node: str, image: Image, generation: Generation) -> Itera
     yield f"statelite.image={image.name}"
     if generation.number is not None:
         yield f"statelite.generation={generation.number}"
+    yield from _template_words(site, node, image)
     yield from added_words(site, node, image)
 
 

@@ -9,13 +9,13 @@ law 5). The form on the wire is docs/boot-plan.md.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import Fault, SiteError, raise_faults
+from ..nodes.identity import machine_id
 from ..nodes.mounts import Level, State, levels_of, state_of
 from .entry import entries_for
 from .layout import Layout, Placed
@@ -93,41 +93,29 @@ class NodePlan:
             found.append(("level", str(number), level.server, level.directory, options, necessity(level.required)))
         found.extend(("stands", path, place) for path, place in self.stands.items())
         found.extend(("bridge", path) for path in self.bridges)
-        found.extend(
-            (
-                "entry",
-                step.path,
-                step.kind,
-                step.storage,
-                step.attachment,
-                necessity(step.required),
-                step.parent or "-",
-                step.place,
-                step.attach,
-                str(step.depth),
-            )
-            for step in self.steps
-        )
+        found.extend(step_fields(step) for step in self.steps)
         return found
 
     def text(self) -> str:
-        """Return the wire text: one operation a line, fields separated by TAB, an end line that counts the others."""
-        lines = ["\t".join(CONTROL.sub(" ", field) for field in fields) for fields in self.lines()]
-        return "".join(f"{line}\n" for line in [*lines, f"end\t{len(lines)}"])
+        """Return the wire text."""
+        return wire_text(self.lines())
+
+
+def step_fields(step: Step) -> tuple[str, ...]:
+    """Return the plan's line of one entry."""
+    need, parent = necessity(step.required), step.parent or "-"
+    return ("entry", step.path, step.kind, step.storage, step.attachment, need, parent, step.place, step.attach, str(step.depth))
+
+
+def wire_text(fields: Iterable[Sequence[str]]) -> str:
+    """Return the wire text: one operation a line, fields separated by TAB, an end line that counts the others."""
+    lines = ["\t".join(CONTROL.sub(" ", field) for field in line) for line in fields]
+    return "".join(f"{line}\n" for line in [*lines, f"end\t{len(lines)}"])
 
 
 def necessity(required: bool) -> str:
     """Return the plan's word for whether the boot stops when this fails."""
     return "required" if required else "optional"
-
-
-def machine_id(site: Site, node: str) -> str:
-    """Return the node's machine-id: the same at every boot, different for every node (machine-id(5), a version 4 UUID in form).
-
-    `site.litemachineseed` tells apart two sites that use the same node names.
-    """
-    digest = hashlib.sha256(f"statelite machine-id\0{site.setting('litemachineseed')}\0{node}".encode()).hexdigest()
-    return f"{digest[:12]}4{digest[13:16]}{'89ab'[int(digest[16], 16) % 4]}{digest[17:32]}"
 
 
 def join_options(*texts: str) -> str:

@@ -18,9 +18,10 @@ from ..errors import Fault, raise_faults
 from .arrange import lay_out
 from .converge import Change, times
 from .entry import Entry
-from .layout import DEFAULT, RECORD, Layout, Made, layout_in, layout_of
+from .layout import DEFAULT, RECORD, STATELITE, Layout, Made, layout_in, layout_of
 from .place import OWN
 from .standing import Original, adopted, home_of, inspect, names_in
+from .template import TEMPLATE, template_of
 
 JOURNAL = ".liteimg"
 """The directory beside the root image that holds the journal, the lock and what was set aside."""
@@ -119,12 +120,13 @@ def _plan(root: Root, journal: Journal, wanted: Wanted) -> TreePlan:
         for path in grown:
             old = adopted(old, path)
     changes = [*_aside(root, journal, standing.aside), *change.taken_back(), *change.made(), *change.modes()]
-    was = root.read(RECORD)
-    text = None if wanted.entries is None else layout.text()
-    old_text = None if was is None else was.decode("utf-8", "surrogateescape")
-    if text != old_text:
-        record = WriteText(RECORD, text, old_text)
-        changes = [record, *changes] if text is None else [*changes, record]
+    present = wanted.entries is not None
+    for path, text in ((TEMPLATE, template_of(layout) if present else None), (RECORD, layout.text() if present else None)):
+        was = root.read(path)
+        old_text = None if was is None else was.decode("utf-8", "surrogateescape")
+        if text != old_text:
+            record = WriteText(path, text, old_text)
+            changes = [*changes, record] if present else [record, *changes]
     operations = _with_times(changes, old, layout.made, tree)
     return TreePlan(root.path, wanted, before, layout, operations)
 
@@ -152,7 +154,8 @@ def _grown(root: Root, old: Made, change: Change, aside: Iterable[str]) -> list[
     files, directories = change.dropped()
     found = [path for path in files if _has_content(root, path)]
     kept = set(old.moves.values())
-    ours = {*old.links, *old.files, *old.directories, *kept, *aside, RECORD, f"{os.path.dirname(RECORD)}/.{os.path.basename(RECORD)}.new"}
+    written = [f"{STATELITE}/{name}" for path in (RECORD, TEMPLATE) for name in (os.path.basename(path), f".{os.path.basename(path)}.new")]
+    ours = {*old.links, *old.files, *old.directories, *kept, *aside, *written}
     faults: list[Fault] = []
     for path in directories:
         foreign = [name for name in names_in(root, path) if name not in ours or (name in old.moves and path not in kept)]

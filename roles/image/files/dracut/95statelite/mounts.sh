@@ -66,7 +66,7 @@ mount_levels() { # every level of the plan; 1 when a required one is missing
         else
             say "level $number $server:$directory ($need) can't be mounted: $TROUBLE"
             TROUBLE=$(printf '%s' "$TROUBLE" | tr '\n\t' '  ')
-            printf '%s\tfailed\t%s:%s\t%s\n' "$number" "$server" "$directory" "${trouble:--}" >> "$S/system/levels.report"
+            printf '%s\tfailed\t%s:%s\t%s\n' "$number" "$server" "$directory" "${TROUBLE:--}" >> "$S/system/levels.report"
             [ "$need" = optional ] || missing="$missing $server:$directory"
         fi
     done < "$PLAN"

@@ -94,20 +94,59 @@ obtain_plan() { # sets $PLAN and $ORIGIN; asks, falls back only when nobody answ
     done
 }
 
-fall_back() { # 0: $PLAN is the plan that this node carried out last, for this image and generation
-    if [ -n "$NODE" ] && [ -n "$STATEMNT" ]; then
-        server=${STATEMNT%%:/*} directory=/${STATEMNT#*:/}
-        if mount_state "$server" "$directory" "vers=4.2,hard${MNTOPTS:+,$MNTOPTS}"; then
-            kept=$S/persistent/$NODE/.statelite/plan
-            if [ -r "$kept" ] && whole "$kept" && for_this_image "$kept"; then
-                cp "$kept" "$PLAN"
-                ORIGIN=kept
-                say 'the service does not answer: using the plan that this node carried out last'
-                return 0
-            fi
+fall_back() { # 0: $PLAN is the plan that this node carried out last, or the image's template filled in
+    if [ -z "$NODE" ]; then
+        return 1
+    fi
+    if [ -n "$STATE_SERVER" ] && mount_state "$STATE_SERVER" "$STATE_DIRECTORY" "$STATE_OPTIONS"; then
+        kept=$S/persistent/$NODE/.statelite/plan
+        if [ -r "$kept" ] && whole "$kept" && for_this_image "$kept"; then
+            cp "$kept" "$PLAN"
+            ORIGIN=kept
+            say 'the service does not answer: using the plan that this node carried out last'
+            return 0
         fi
     fi
+    if fill_template "$S/image/.statelite/plan.template"; then
+        ORIGIN=template
+        say "the service does not answer: using the image's plan template"
+        return 0
+    fi
     return 1
+}
+
+fill_template() { # $1 the image's template: 0 when kernel words say all that its entries need, and $PLAN is the whole plan
+    if [ ! -r "$1" ]; then
+        note 'the image has no plan template'
+        return 1
+    fi
+    if grep -q "^entry$TAB" "$1" && [ "$LEVELS" != none ]; then
+        say 'no plan template: entries may come from levels, which only the service knows'
+        return 1
+    fi
+    # Persistent content without its own place would be volatile without a word.
+    if grep -q "^state$TAB" "$1" && ! mountpoint -q "$S/persistent/$NODE"; then
+        say "no plan template: entries are persistent and the node's state is not mounted"
+        return 1
+    fi
+    case $NODE$MACHINE_ID in *[!A-Za-z0-9._-]*) return 1 ;; esac
+    if [ "${#MACHINE_ID}" != 32 ]; then
+        say 'no plan template: the kernel line has no statelite.machine-id= word'
+        return 1
+    fi
+    while IFS= read -r line; do
+        case $line in
+            "node${TAB}@NODE@" | "hostname${TAB}@NODE@") line=${line%%"$TAB"*}$TAB$NODE ;;
+            "image$TAB"*) line=${line%"$TAB"*}$TAB${GENERATION:--} ;;
+            "machine-id$TAB"*) line=machine-id$TAB$MACHINE_ID ;;
+            "state$TAB"*) line=state$TAB$STATE_SERVER$TAB$STATE_DIRECTORY$TAB$STATE_OPTIONS${TAB}required ;;
+            "entry$TAB"*"${TAB}persistent/@NODE@/"*)
+                line=${line%%"${TAB}persistent/@NODE@/"*}${TAB}persistent/$NODE/${line#*"${TAB}persistent/@NODE@/"}
+                ;;
+        esac
+        printf '%s\n' "$line"
+    done < "$1" > "$PLAN"
+    whole "$PLAN"
 }
 
 report_failure() { # $1 stage, $2 message; sets $ATTEMPTS (failed boots since the last good report, as the service counts them)

@@ -17,7 +17,7 @@ note() { # a line for the log alone
 }
 
 read_words() { # sets the variables below from /proc/cmdline
-    XCAT='' NODE='' STATEMNT='' MNTOPTS='' IMAGE='' GENERATION='' STOPS='' DEBUG=''
+    XCAT='' NODE='' STATEMNT='' MNTOPTS='' IMAGE='' GENERATION='' LEVELS='' MACHINE_ID='' ROOT_WORD='' STOPS='' DEBUG=''
     tr ' ' '\n' < /proc/cmdline > "$RUN/words"
     while read -r word; do
         case $word in
@@ -27,6 +27,10 @@ read_words() { # sets the variables below from /proc/cmdline
             MNTOPTS=*) MNTOPTS=${word#*=} ;;
             statelite.image=*) IMAGE=${word#*=} ;;
             statelite.generation=*) GENERATION=${word#*=} ;;
+            statelite.levels=*) LEVELS=${word#*=} ;;
+            statelite.machine-id=*) MACHINE_ID=${word#*=} ;;
+            root=nfs:* | root=nfs4:*) ROOT_WORD=${word#root=nfs*:} ;;
+            NFSROOT=*) ROOT_WORD=${word#*=} ;;
             shell) STOPS=yes ;;
             statelite.debug | statelite.debug=1) DEBUG=yes ;;
         esac
@@ -37,7 +41,19 @@ read_words() { # sets the variables below from /proc/cmdline
     esac
     [ "$HOST" != "$PORT" ] || PORT=''
     PORT=${PORT:-3001}
-    export HOST PORT NODE STATEMNT MNTOPTS IMAGE GENERATION STOPS DEBUG
+    export HOST PORT NODE IMAGE GENERATION LEVELS MACHINE_ID STOPS DEBUG
+    state_place
+}
+
+state_place() { # STATEMNT=[SERVER:]DIRECTORY -> STATE_SERVER (the root's own when it names none) and STATE_DIRECTORY; empty without the word
+    STATE_SERVER='' STATE_DIRECTORY='' STATE_OPTIONS=vers=4.2,hard${MNTOPTS:+,$MNTOPTS}
+    export STATE_SERVER STATE_DIRECTORY STATE_OPTIONS
+    case $STATEMNT in
+        '') return 0 ;;
+        /*) STATE_SERVER=${ROOT_WORD%%:/*} STATE_DIRECTORY=$STATEMNT ;;
+        *:/*) STATE_SERVER=${STATEMNT%%:/*} STATE_DIRECTORY=/${STATEMNT#*:/} ;;
+    esac
+    STATE_SERVER=${STATE_SERVER#'['} STATE_SERVER=${STATE_SERVER%']'}
 }
 
 set_clock() { # never behind the day the initramfs was made: else every certificate is "not yet valid"

@@ -22,7 +22,7 @@ from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.reco
 HOSTS = [{"node": "n1", "ip": "10.1.1.1"}, {"node": "n2", "ip": "10.1.1.2"}, {"node": "sn1", "ip": "10.1.0.2"}]
 """What the original resolved by DNS (cases/README.md; noderes-nfsserver-literal-xcatmaster)."""
 
-OURS = re.compile(r"ip=dhcp|rd\.neednet=1|statelite\.(image|generation)=.*")
+OURS = re.compile(r"ip=dhcp|rd\.neednet=1|statelite\.(image|generation|levels|machine-id)=.*")
 LOADERS = ("BOOTIF=01-${netX/mac:hexhyp}", "BOOTIF=$net_default_mac", "BOOTIF=%B")
 """Words that a boot loader's own file adds; pxelinux has IPAPPEND instead."""
 

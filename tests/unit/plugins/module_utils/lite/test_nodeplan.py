@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.layout import Layout, Placed
-from ansible_collections.diskless.statelite.plugins.module_utils.lite.nodeplan import NodePlan, compile_plan, join_options, machine_id
+from ansible_collections.diskless.statelite.plugins.module_utils.lite.nodeplan import NodePlan, compile_plan, join_options
+from ansible_collections.diskless.statelite.plugins.module_utils.nodes.identity import machine_id
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.images import osimage
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
 
