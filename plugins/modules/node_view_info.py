@@ -119,8 +119,11 @@ groups:
       description: How many they are.
       type: int
     boots:
-      description: Whether they get a boot plan and no required level or entry fails for certain.
+      description: Whether they get a boot plan, need not wait, and no required level or entry fails for certain.
       type: bool
+    waits:
+      description: Why a node does not get as far as its entries; empty when nothing keeps it.
+      type: str
     tree:
       description:
         - A row for each path, sorted. C(type) is d, f, l (symbolic link), o (other), absent or unknown; C(origin) is where its content

@@ -118,25 +118,22 @@ def sources(view: NodeView, step: Step, result: Result) -> list[dict[str, Any]]:
     tried = [default, *tried] if composed else [*tried, default]
     if result.source == "kept":
         tried.insert(
-            0, {"source": "kept", "place": "the node's state", "has_it": True, "result": "is there from an earlier boot", "used": True}
+            0, {"source": "kept", "place": "the node's state", "has_it": True, "result": "has it from an earlier boot", "used": True}
         )
     if result.source == "created":
         tried.append({"source": "created", "place": "", "has_it": True, "result": "nothing had it: made empty", "used": True})
     return tried
 
 
-def _writes(view: NodeView, spot: Spot | None, step: Step | None) -> str:
+def _writes(view: NodeView, spot: Spot | None, step: Step | None, below: str) -> str:
     if spot is None:
         return "nowhere: nothing is there"
-    place = view.space.path_of(spot)
-    own = f"{S}/persistent/{view.plan.node}"
     if spot.inode.backing == "live":
-        return f"{place}, the node's own in memory"
+        return f"{view.space.path_of(spot)}, the node's own in memory"
     if survival(spot) == NOT_WRITABLE:
         return "nowhere: read-only"
-    if spot.inode.backing == "persistent" and view.plan.state is not None:
-        inside = place[len(own) :] if place.startswith(own) else step.path if step is not None else place
-        return f"{view.plan.state.server}:{view.plan.state.directory}/{view.plan.node}{inside}"
+    if spot.inode.backing == "persistent" and view.plan.state is not None and step is not None:
+        return f"{view.plan.state.server}:{view.plan.state.directory}/{step.place[len('persistent/') :]}{below}"
     return f"the node's memory ({S})"
 
 
@@ -191,13 +188,13 @@ def explain(sight: Sight, node: str, path: str) -> dict[str, Any]:
         "generation": laid.generation.number,
         "seen": describe(path, spot, True) if spot is not None else {"path": path, "type": "absent"},
         "real_path": view.space.path_of(spot) if spot is not None else None,
-        "writes_go_to": _writes(view, spot, step),
+        "writes_go_to": _writes(view, spot, step, below),
         "survives": survival(spot) if spot is not None else NOT_WRITABLE,
         "entry": None,
         "rows": [],
         "sources": [],
         "variables": variables_of(sight, laid, view),
-        "notes": [*notes, *([view.state] if view.state else [])],
+        "notes": [*notes, *([view.waits] if view.waits else [])],
     }
     if step is None:
         satisfied = next((leads for written, leads in laid.layout.satisfied.items() if f"{path}/".startswith(f"{written}/")), None)

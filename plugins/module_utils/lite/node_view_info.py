@@ -108,6 +108,7 @@ def text_of_group(group: Alike) -> list[str]:
         message = f": {level['message']}" if "message" in level else ""
         lines.append(f"  level {level['level']} {level['source']} {level['status']}{message}")
     lines += [f"  entry {one['path']} {one['status']}: {one['message']}" for one in seen.entries if "message" in one]
+    lines += [f"  waits: {seen.waits}"] if seen.waits else []
     lines += [f"  {row['path']}  {_row_words(row)}" for row in seen.rows]
     return lines + [f"  note: {note}" for note in seen.notes]
 
@@ -127,6 +128,7 @@ def _group(group: Alike) -> dict[str, Any]:
         "nodes": list(group.nodes),
         "count": len(group.nodes),
         "boots": seen.boots,
+        "waits": seen.waits,
         "tree": list(seen.rows),
         "entries": list(seen.entries),
         "levels": list(seen.levels),

@@ -26,7 +26,8 @@ class NodeView:
     space: Namespace
     levels: list[LevelSeen] = field(default_factory=list)
     results: dict[str, Result] = field(default_factory=dict)
-    state: str = ""
+    waits: str = ""
+    """Why the node does not get as far as its entries."""
 
     def look(self, path: str) -> Spot | None:
         """Return what a process on the node sees at `path`."""
@@ -45,7 +46,7 @@ class NodeView:
         self.space.mount(f"{S}/image", image.root, True)
 
     def mount_state(self, places: Places, wanted: str) -> None:
-        """The node's own directory of its state, read, or EMPTY_STATE."""
+        """The node's own directory of its state as it is, or as EMPTY_STATE says."""
         state = self.plan.state
         if state is None:
             return
@@ -53,13 +54,16 @@ class NodeView:
         self.space.directory(point)
         directory = f"{state.directory}/{self.plan.node}"
         found = Found(ABSENT) if wanted == EMPTY_STATE else places.tree(state.server, directory, "persistent", "kept")
+        root = Inode("d", backing="persistent", origin="kept")
         if found.root is not None and found.state == READ:
             root = found.root.copied("persistent", "kept")
-        elif wanted == EMPTY_STATE or not self.plan.state_required:
-            root = Inode("d", backing="persistent", origin="kept")
-        else:
-            self.state = f"the state in {state.server}:{directory} is not known: {found.reason}"
-            root = Inode("d", backing="persistent", origin="kept", unknown=self.state)
+        elif wanted != EMPTY_STATE and self.plan.state_required:
+            place = f"{state.server}:{state.directory}"
+            if found.state == ABSENT:
+                self.waits = f"{place} has no directory for the node yet: it waits until the role nfs_exports has made it"
+            else:
+                seen = places.local(state.server, directory) is not None
+                root.unknown = f"the state in {place} is not known: {found.reason if seen else 'name it in level_paths'}"
         self.space.mount(point, root, False)
 
     def mount_levels(self, places: Places) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..apply.generations import Generation
@@ -180,13 +180,19 @@ class Seen:
     levels: tuple[Row, ...] = ()
     notes: tuple[str, ...] = ()
     faults: tuple[dict[str, str], ...] = ()
+    waits: str = ""
 
     @property
     def boots(self) -> bool:
         """Whether the node gets a plan, and no required entry or level fails for certain."""
         failed = any(entry["status"] == "failed" and entry["required"] for entry in self.entries)
         missing = any(level["status"] == "failed" and level["required"] for level in self.levels)
-        return not (self.faults or failed or missing)
+        return not (self.faults or self.waits or failed or missing)
+
+    def told(self, node: str) -> object:
+        """Return what nodes that are alike have in common: all but their own name in the reasons why they get no plan."""
+        faults = [tuple(fault[part].replace(f"node {node}", "node") for part in ("where", "what")) for fault in self.faults]
+        return self.rows, self.entries, faults, self.waits
 
 
 def _seen(view: NodeView, paths: Iterable[str], digest: bool) -> Seen:
@@ -200,8 +206,7 @@ def _seen(view: NodeView, paths: Iterable[str], digest: bool) -> Seen:
         status = "mounted" if seen.point is not None else "failed" if seen.known else "unknown"
         row = {"level": seen.number, "status": status, "source": seen.source, "required": level.required}
         levels.append({**row, "message": seen.trouble} if seen.trouble else row)
-    notes = (*view.plan.notes, *([view.state] if view.state else []))
-    return Seen(tuple(rows_of(view, paths, digest)), tuple(entries), tuple(levels), notes)
+    return Seen(tuple(rows_of(view, paths, digest)), tuple(entries), tuple(levels), tuple(view.plan.notes), waits=view.waits)
 
 
 def plan_key(plan: NodePlan, wish: Wish) -> object:
@@ -259,7 +264,7 @@ def alike(found: Iterable[tuple[str, Seen]]) -> list[Alike]:
     groups: dict[str, list[str]] = {}
     results: dict[str, Seen] = {}
     for node, seen in found:
-        key = hashlib.sha256(repr((seen.rows, seen.entries, seen.faults)).encode("utf-8", "surrogateescape")).hexdigest()
+        key = hashlib.sha256(repr(seen.told(node)).encode("utf-8", "surrogateescape")).hexdigest()
         groups.setdefault(key, []).append(node)
         results.setdefault(key, seen)
     return [Alike(tuple(nodes), results[key]) for key, nodes in groups.items()]
@@ -294,7 +299,7 @@ def changes(nodes: Sequence[str], before: Simulation, after: Simulation) -> list
         faults = now.faults if now.faults != was.faults else ()
         if not differing and not faults:
             continue
-        key = repr((differing, faults))
+        key = repr(replace(now, rows=(), entries=()).told(node) if faults else differing)
         groups.setdefault(key, []).append(node)
         results.setdefault(key, Change((), () if faults else differing, faults))
     return [Change(tuple(members), results[key].paths, results[key].faults) for key, members in groups.items()]

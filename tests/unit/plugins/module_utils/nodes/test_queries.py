@@ -18,12 +18,8 @@ from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils impo
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.tables.sites import declare
 
 REFUSED = {"29_option_uppercase": "has capitals", "37_all_vs_image": "two rows of the same rank"}
-MTAB, HOSTS, KEYS, STEP = (
-    "link          /etc/mtab",
-    "tmpfs         /etc/hosts",
-    "ro            /etc/ntp/keys",
-    "con           /etc/ntp/step",
-)
+MTAB, HOSTS = "link          /etc/mtab", "tmpfs         /etc/hosts"
+KEYS, STEP = "ro            /etc/ntp/keys", "con           /etc/ntp/step"
 BETTER = {
     "38_groups_vs_all": [HOSTS, MTAB, KEYS, STEP],
     "39_groups_two": [HOSTS, MTAB, KEYS],
