@@ -20,6 +20,7 @@ import preflight
 import sandbox
 import scenario
 from processes import LabError
+from progress import Progress
 
 MACHINE = {"start": machine.start, "stop": machine.stop, "keep": machine.keep}
 
@@ -37,7 +38,9 @@ def main(arguments: list[str]) -> int:
         return scenario.play(arguments[0])
     preflight.require_machine()
     places.CACHE.mkdir(parents=True, exist_ok=True)
-    mirror.make_mirror(places.CACHE / "mirror.log")  # here, where the machine's own network is
+    log = places.CACHE / "mirror.log"
+    with Progress().stage("the lab's mirror of Debian packages", log):
+        mirror.make_mirror(log)  # here, where the machine's own network is
     return sandbox.enter(arguments)
 
 

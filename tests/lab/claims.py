@@ -20,6 +20,8 @@ SEEN_WITHIN = 120
 """Seconds in which a change on the server must show on a node: the site's attribute-cache time, and what QEMU makes of it."""
 PAST_THE_LEASE = 180
 """Seconds of uptime at which the lab's two-minute lease has run out for certain."""
+FORGET = "echo 3 > /proc/sys/vm/drop_caches"
+"""What makes a node ask its server again: for files, and for names, which NFS looks up otherwise when they are not known yet."""
 REFUSED = r"(?!.*WRITTEN).*(?:Read-only file system|Permission denied).*"
 
 OF_ONE_NODE = {
@@ -67,8 +69,8 @@ def of_running_nodes(lab: Lab) -> None:
 def marks_are_left(lab: Lab) -> None:
     """Write to a volatile and to persistent entries of the first node, for the second boot."""
     questions = {
-        "volatile": "cat /etc/issue; echo 'written by boot 1' > /etc/issue; cat /etc/issue",
-        "persistent": "echo 'kept since boot 1' | tee /var/lib/site/kept /etc/kept.conf; ls /var/lib/site",
+        "volatile": f"cat /etc/issue; {FORGET}; echo 'written by boot 1' > /etc/issue; cat /etc/issue",
+        "persistent": f"{FORGET}; echo 'kept since boot 1' | tee /var/lib/site/kept /etc/kept.conf; ls /var/lib/site",
         "server's": "echo mine > /etc/site.conf; cat /etc/site.conf",
     }
     said = lab.talk.ask(lab.first, questions)
@@ -127,7 +129,7 @@ def generation(lab: Lab, node: Node) -> str:
 def of_a_rebuild(lab: Lab) -> None:
     """After a rebuild, both nodes still run from the old tree, and read files of it that no cache holds."""
     asked = {
-        "reads": "echo 3 > /proc/sys/vm/drop_caches; cat /usr/bin/* | wc --bytes",
+        "reads": f"{FORGET}; cat /usr/bin/* | wc --bytes",
         "less": "command -v less || echo 'no less'",
         "state": "systemctl is-system-running",
     }
