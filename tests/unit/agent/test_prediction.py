@@ -99,3 +99,23 @@ def test_random_tables_and_trees_are_predicted(
         except SiteError:
             assume(False)
         assert found == []
+
+
+@pytest.mark.parametrize("attachment", ["link", "bind"])
+def test_three_depths_of_every_storage_are_predicted(attachment: str, tmp_path: Path, pki: Path) -> None:
+    files = {}
+    for top in ("tmpfs", "persistent"):
+        files[f"/srv/{top}/"] = f"{attachment},{top}"
+        for middle in ("tmpfs", "persistent"):
+            files[f"/srv/{top}/x/{middle}/"] = f"{attachment},{middle}"
+            files |= {f"/srv/{top}/x/{middle}/y/{last}": f"{attachment},{last}" for last in ("tmpfs", "persistent", "ro", "con")}
+    node = node_with(tmp_path, pki, files)
+    for path in files:
+        node.file(f"image/rootimg{path}" + ("other" if path.endswith("/") else ""), f"{path}\n")
+    for path in ("/srv/tmpfs/x/tmpfs/y/con", "/srv/persistent/x/tmpfs/y/ro", "/srv/tmpfs/x/persistent/level"):
+        node.file(f"nfs/10.0.0.2/common{path}", "level\n")
+    node.lay_out()
+    found, view = differences(node, STATE)
+    assert found == []
+    assert {result.status for result in view.results.values()} == {"done"}
+    assert len(view.results) == len(files)
