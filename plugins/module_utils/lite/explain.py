@@ -19,7 +19,7 @@ from .layout import Placed
 from .namespace import Spot, above_of
 from .nodeplan import Step
 from .nodeview import IDENTITY, NodeView
-from .simulate import KEPT, LOST, NOT_WRITABLE, Laid, Sight, Wish, describe, survival
+from .simulate import KEPT, LOST, NOT_WRITABLE, Laid, Sight, Wish, absent, describe, survival
 
 SURVIVES = {
     KEPT: "kept over reboots",
@@ -186,7 +186,7 @@ def explain(sight: Sight, node: str, path: str) -> dict[str, Any]:
         "path": path,
         "image": laid.image.name,
         "generation": laid.generation.number,
-        "seen": describe(path, spot, True) if spot is not None else {"path": path, "type": "absent"},
+        "seen": describe(path, spot, True) if spot is not None else absent(path),
         "real_path": view.space.path_of(spot) if spot is not None else None,
         "writes_go_to": _writes(view, spot, step, below),
         "survives": survival(spot) if spot is not None else NOT_WRITABLE,
@@ -247,7 +247,7 @@ def _why(entry: Placed, step: Step, below: str, rows: list[dict[str, Any]]) -> s
 def text_of(found: dict[str, Any]) -> str:
     """Return an explanation for a person to read."""
     seen = found["seen"]
-    words = [seen["type"], seen.get("mode", ""), f"from {seen['origin']}" if "origin" in seen else ""]
+    words = [seen["type"], seen.get("mode", ""), f"from {seen['origin']}" if seen["type"] != "absent" else ""]
     lines = [f"{found['node']}:{found['path']}  {' '.join(word for word in words if word)}", f"  why: {found['why']}"]
     if found["entry"] is not None:
         entry = found["entry"]

@@ -88,8 +88,8 @@ def count_of(number: int, thing: str) -> str:
 def _row_words(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return "not looked at"
-    if "place" not in row:
-        return str(row["type"])
+    if row["type"] == "absent":
+        return "absent"
     kept = {"yes": "writable, kept", "no": "writable, lost at reboot", "-": "read-only"}[row["survives"]]
     what = [row["type"], row.get("mode"), f"-> {row['target']}" if "target" in row else None, f"from {row['origin']}", kept]
     words = " ".join(word for word in what if word)

@@ -126,6 +126,11 @@ def describe(path: str, spot: Spot, digest: bool) -> Row:
     return row
 
 
+def absent(path: str) -> Row:
+    """Return the row of a path where nothing is."""
+    return {"path": path, "type": "absent", "origin": "-", "place": "-", "writable": False, "survives": NOT_WRITABLE}
+
+
 def _attached(inode: Inode) -> bool:
     return inode.kind == "l" and inode.backing == "image" and ".statelite/tmpfs/" in inode.text
 
@@ -159,15 +164,18 @@ def entry_paths(layout: Layout) -> list[str]:
 
 
 def rows_of(view: NodeView, paths: Iterable[str], digest: bool) -> list[Row]:
-    """Return the rows of `paths` and everything below them, each path once, sorted; a path that is not there has type absent."""
+    """Return the rows of `paths` and everything below them, each path once, sorted; a path that is not there has type absent.
+
+    An image without one of the files of a node's identity has none to be told of.
+    """
     found: dict[str, Row] = {}
     for path in paths:
         empty = True
         for place, spot in spots(view, path):
             empty = False
             found.setdefault(place, describe(place, spot, digest))
-        if empty:
-            found.setdefault(path, {"path": path, "type": "absent"})
+        if empty and path not in IDENTITY_FILES:
+            found.setdefault(path, absent(path))
     return [found[path] for path in sorted(found)]
 
 
