@@ -60,7 +60,7 @@ options:
       - NFS versions that nfs-ganesha speaks. Version 3 needs rpcbind.
     type: list
     elements: int
-    default: [4]
+    default: [3, 4]
   bind_address:
     description:
       - The one address that nfs-ganesha listens on; all by default.

@@ -30,8 +30,12 @@ NO_DRACUT = re.compile(r"sles|suse|opensuse|leap|(?:rhels|rhel|rhelc|rhelhpc|cen
 
 SUSE = re.compile(r"sles|suse|opensuse|leap")
 DEBIAN = re.compile(r"debian|ubuntu")
-OUR_NFS = ("vers=4.2",)
-"""How a root of our own generations is mounted while nfsrootopts is unset: one TCP port, no rpcbind (decisions.md)."""
+OUR_NFS = ("vers=3", "nolock")
+"""How a root of our own generations is mounted while nfsrootopts is unset.
+
+Not version 4: nfs-ganesha answers an OPEN for writing of a symbolic link in a read-only NFSv4 export with EROFS, where the
+client waits for NFS4ERR_SYMLINK to follow the link, so a node could not write entries in link attachment (seen in the lab).
+"""
 
 WORD = re.compile(r"[^\s\x00-\x1f\x7f\"]+")
 NODEATTRIB = re.compile(r"#NODEATTRIB:(\w+):(\w+)#")

@@ -32,7 +32,7 @@ SPEC: dict[str, Any] = {
     "addresses": {"type": "list", "elements": "str", "default": []},
     "path": {"type": "path"},
     "foreign_files": {"type": "list", "elements": "str", "default": ["/etc/exports", "/etc/exports.d/*.exports"]},
-    "versions": {"type": "list", "elements": "int", "default": [4]},
+    "versions": {"type": "list", "elements": "int", "default": [3, 4]},
     "bind_address": {"type": "str"},
     "graceless": {"type": "bool", "default": False},
     "recovery": {"type": "path", "default": "/var/lib/nfs/ganesha"},

@@ -75,7 +75,7 @@ def test_a_generation_is_named_by_its_own_path_in_every_word(server: Server) -> 
         " KERNEL xcat/osimage/img1/1/kernel",
         (
             " APPEND initrd=xcat/osimage/img1/1/initrd-statelite.gz"
-            f" root=nfs:10.77.0.1:{path}/rootimg:ro,vers=4.2 STATEMNT= XCAT=10.77.0.1:3001 NODE=n1 FC=0 XCATHTTPPORT=80"
+            f" root=nfs:10.77.0.1:{path}/rootimg:ro,vers=3,nolock STATEMNT= XCAT=10.77.0.1:3001 NODE=n1 FC=0 XCATHTTPPORT=80"
             " MNTOPTS= ip=dhcp rd.neednet=1 statelite.image=img1 statelite.generation=1"
             " statelite.levels=none statelite.machine-id=00895feac77b4cfda9988bc78dd7c398"
         ),
