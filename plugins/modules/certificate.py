@@ -15,6 +15,7 @@ description:
   - The certificate is issued again when an address or name is added or dropped, when its key does not fit, and before it expires.
   - Both are valid since the day before they are made, because a node's clock may be behind.
   - Images carry C(ca.pem); the CA is kept as long as it is valid, so that images built before go on trusting the service.
+  - C(ca.pem) holds every CA that nodes accept, first the one that issues. O(rotation) lets one CA follow another in three steps.
 author:
   - diskless.statelite contributors (!UNKNOWN)
 requirements:
@@ -54,6 +55,17 @@ options:
     description: How many days before it expires a certificate is issued again.
     type: int
     default: 30
+  rotation:
+    description:
+      - Step of the way from one CA to the next. Each is done once; done again it changes nothing.
+      - V(keep) takes no step. A CA that expires within O(renew_days) is replaced at once all the same, by its successor if there is one.
+      - V(add) makes the next CA, C(ca-next.pem), and adds it to C(ca.pem); the server certificate stays as it is.
+        Build the images again and let the nodes boot from them before the next step.
+      - V(switch) issues the server certificate from the next CA; the one before stays in C(ca.pem).
+      - V(drop) takes the CA before out of C(ca.pem); nodes of images that hold nothing else no longer trust the service.
+    type: str
+    choices: [keep, add, switch, drop]
+    default: keep
 attributes:
   check_mode:
     description: Says what would be issued and why, and writes nothing.
@@ -70,6 +82,12 @@ EXAMPLES = r"""
     addresses:
       - 10.1.0.1
       - fd00:1::1
+
+- name: The next CA is made known to nodes, before anything is issued from it
+  diskless.statelite.certificate:
+    common_name: mn1
+    addresses: [10.1.0.1]
+    rotation: add
 """
 
 RETURN = r"""

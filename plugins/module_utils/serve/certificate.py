@@ -11,13 +11,14 @@ import ipaddress
 import os
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..apply.commands import run_command
 from ..apply.files import read_bytes, write_file
 from ..errors import Fault, SiteError, raise_faults
+from .rotation import BUNDLE, KEEP, NEXT, STEPS, SWITCH, Authorities, Rotation, certificates_in, joined, next_step
 
 MEND = "Install openssl, and look at the lines above"
 UTC = datetime.timezone.utc
@@ -31,6 +32,7 @@ SPEC = {
     "days": {"type": "int", "default": 397},
     "ca_days": {"type": "int", "default": 3650},
     "renew_days": {"type": "int", "default": 30},
+    "rotation": {"type": "str", "default": KEEP, "choices": list(STEPS)},
 }
 
 # Signing goes through `openssl ca` alone: only it can set the first day, in every release of openssl 1.1 and 3.
@@ -108,10 +110,14 @@ def _same_key(certificate: str, key: str) -> bool:
 
 
 def _signed(certificate: str, authority: str) -> bool:
-    try:
-        openssl("verify", "-CAfile", authority, certificate)
-    except SiteError:
-        return False
+    """Tell whether the certificate at a path is signed by the CA of a PEM text."""
+    with tempfile.NamedTemporaryFile(prefix="statelite-ca-") as stream:
+        stream.write(authority.encode())
+        stream.flush()
+        try:
+            openssl("verify", "-CAfile", stream.name, certificate)
+        except SiteError:
+            return False
     return True
 
 
@@ -129,13 +135,20 @@ class Wanted:
     renew_days: int
 
     def path(self, name: str) -> str:
-        """Return the path of ca.pem, ca.key, server.pem or server.key."""
+        """Return the path of one of the files of `modes`."""
         return os.path.join(self.directory, name)
 
     @property
     def modes(self) -> dict[str, tuple[int, int]]:
         """Mode and group of every file: the CA's key is root's alone, the service's user reads its own."""
-        return {"ca.key": (0o600, 0), "ca.pem": (0o644, 0), "server.key": (0o640, self.group), "server.pem": (0o644, 0)}
+        return {
+            "ca.key": (0o600, 0),
+            "ca.pem": (0o644, 0),
+            "ca-next.key": (0o600, 0),
+            "ca-next.pem": (0o644, 0),
+            "server.key": (0o640, self.group),
+            "server.pem": (0o644, 0),
+        }
 
 
 def reason_to_issue(wanted: Wanted, there: Certificate | None, now: datetime.datetime) -> str:
@@ -157,17 +170,19 @@ def reason_to_issue(wanted: Wanted, there: Certificate | None, now: datetime.dat
 
 @dataclass
 class Issue:
-    """The plan: which certificates to make, and which modes to set."""
+    """The plan: which certificates to make, a rotation's step, which modes to set. `kept` are CAs that stay accepted beside a new one."""
 
     wanted: Wanted
     new_authority: str
     new_certificate: str
     modes: list[str]
+    kept: tuple[str, ...] = ()
+    rotation: Rotation = field(default_factory=Rotation)
     expires: dict[str, str] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """Return one line a certificate made or a mode set."""
-        found = []
+        found = list(self.rotation.lines)
         if self.new_authority:
             found.append(f"issue {self.wanted.path('ca.pem')}: {self.new_authority}")
         if self.new_certificate:
@@ -193,13 +208,31 @@ class Issue:
         with tempfile.TemporaryDirectory(prefix="statelite-pki-") as work:
             if self.new_authority:
                 self._issue(work, "ca", "authority", self.wanted.ca_days)
+            self._rotate(work)
             if self.new_certificate:
                 self._issue(work, "server", "service", self.wanted.days)
+        if self.rotation.switches:
+            for name in (NEXT, "ca-next.key"):
+                os.unlink(self.wanted.path(name))
         for name in self.modes:
             mode, group = self.wanted.modes[name]
             os.chown(self.wanted.path(name), 0, group)
             os.chmod(self.wanted.path(name), mode)
         self.expires.update(_expiries(self.wanted))
+
+    def _rotate(self, work: str) -> None:
+        """Do the step: a successor is whole before nodes are told of it, and accepted by name before it issues."""
+        if self.rotation.makes:
+            self._issue(work, "ca-next", "authority", self.wanted.ca_days)
+        if self.rotation.bundle is not None:
+            following = certificates_in(self.wanted.directory, NEXT) if self.rotation.adds else ()
+            self._write(BUNDLE, joined((*self.rotation.bundle, *following)))
+        if self.rotation.switches:
+            self._write("ca.key", read_bytes(self.wanted.path("ca-next.key")) or b"")
+
+    def _write(self, name: str, content: bytes) -> None:
+        mode, group = self.wanted.modes[name]
+        write_file(self.wanted.path(name), content, mode, 0, group)
 
     def _issue(self, work: str, name: str, kind: str, days: int) -> None:
         """Make a key and a certificate, valid since yesterday (a node's clock may be behind)."""
@@ -223,9 +256,8 @@ class Issue:
         dates = ["-startdate", f"{now - DAY:%Y%m%d%H%M%SZ}", "-enddate", f"{now + days * DAY:%Y%m%d%H%M%SZ}"]
         configuration = os.path.join(work, "configuration")
         openssl("ca", "-batch", "-notext", "-config", configuration, "-extensions", kind, *signer, *dates, "-in", request, "-out", made)
-        for suffix in ("key", "pem"):
-            mode, group = self.wanted.modes[f"{name}.{suffix}"]
-            write_file(self.wanted.path(f"{name}.{suffix}"), read_bytes(os.path.join(work, f"{name}.{suffix}")) or b"", mode, 0, group)
+        self._write(f"{name}.key", read_bytes(key) or b"")
+        self._write(f"{name}.pem", (read_bytes(made) or b"") + (joined(self.kept) if name == "ca" else b""))
 
 
 def _expiries(wanted: Wanted) -> dict[str, str]:
@@ -272,27 +304,46 @@ def _needs_mode(wanted: Wanted, name: str) -> bool:
     return (status.st_mode & 0o7777, status.st_uid, status.st_gid) != (wanted.modes[name][0], 0, wanted.modes[name][1])
 
 
+def _authorities(wanted: Wanted) -> Authorities:
+    """Return the CAs that are there; one that follows counts only with its key."""
+    following = certificates_in(wanted.directory, NEXT)
+    whole = following and _same_key(wanted.path(NEXT), wanted.path("ca-next.key"))
+    return Authorities(certificates_in(wanted.directory, BUNDLE), following[0] if whole else "", bool(following) and not whole)
+
+
 def plan_certificate(params: dict[str, Any], warn: Callable[[str], None]) -> Issue:
-    """Return what has to be issued so that the directory holds a CA and a certificate that says what is wanted."""
-    wanted = _wanted(params)
+    """Return what has to be issued so that the directory holds a CA and a certificate that says what is wanted.
+
+    Raises SiteError when the step of a rotation that is asked for can't follow what is there.
+    """
+    wanted, step = _wanted(params), params["rotation"]
     now = datetime.datetime.now(UTC)
-    authority = read_certificate(wanted.path("ca.pem"))
+    there = _authorities(wanted)
+    authority = read_certificate(wanted.path(BUNDLE))
     new_authority = ""
-    if authority is None:
+    kept: tuple[str, ...] = ()
+    if authority is None or not there.bundle:
         new_authority = "there is none"
-    elif not _same_key(wanted.path("ca.pem"), wanted.path("ca.key")):
+    elif not there.begun and not _same_key(wanted.path(BUNDLE), wanted.path("ca.key")):
         new_authority = "its key is missing or another one's"
     elif authority.expires - now < wanted.renew_days * DAY:
-        new_authority = f"it expires on {authority.expires:%Y-%m-%d}"
-    elif authority.expires - now < 365 * DAY:
-        warn(f"the site's CA expires on {authority.expires:%Y-%m-%d}; images built before it is renewed will not trust the new one")
-    there = read_certificate(wanted.path("server.pem"))
-    new = "its CA is new" if new_authority and there else reason_to_issue(wanted, there, now)
+        if there.successor in there.bundle:
+            step = SWITCH
+        else:
+            new_authority, kept = f"it expires on {authority.expires:%Y-%m-%d}", there.bundle
+    elif authority.expires - now < 365 * DAY and step == KEEP and not there.successor:
+        warn(f"the site's CA expires on {authority.expires:%Y-%m-%d}: run with rotation: add, and build the images again")
+    rotation = Rotation() if new_authority else next_step(step, there, wanted.directory)
+    served = read_certificate(wanted.path("server.pem"))
+    new = "its CA is new" if (new_authority or rotation.switches) and served else reason_to_issue(wanted, served, now)
     if not new and not _same_key(wanted.path("server.pem"), wanted.path("server.key")):
         new = "its key is missing or another one's"
-    if not new and not _signed(wanted.path("server.pem"), wanted.path("ca.pem")):
+    if not new and not _signed(wanted.path("server.pem"), there.bundle[0]):
         new = "it is not signed by the site's CA"
-    names: Sequence[str] = [
-        name for name in wanted.modes if not (new_authority if name.startswith("ca") else new) and _needs_mode(wanted, name)
-    ]
-    return Issue(wanted, new_authority, new, list(names), _expiries(wanted))
+    written = {
+        "server": new != "",
+        "ca": new_authority != "" or rotation.bundle is not None,
+        "ca-next": rotation.makes or rotation.switches,
+    }
+    names = [name for name in wanted.modes if not written[name.split(".")[0]] and _needs_mode(wanted, name)]
+    return Issue(wanted, new_authority, new, names, kept, rotation, _expiries(wanted))

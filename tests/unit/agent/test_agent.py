@@ -218,6 +218,15 @@ def test_a_server_that_the_sites_ca_does_not_know_is_not_believed(tmp_path: Path
     assert not list((tmp_path / "spool").iterdir())
 
 
+def test_a_server_of_any_ca_in_the_image_is_believed(tmp_path: Path, pki: Path, other_pki: Path) -> None:
+    node = node_with(tmp_path, pki, {})
+    node.lay_out()
+    (node.root / "etc/statelite/ca.pem").write_bytes((pki / "ca.pem").read_bytes() + (other_pki / "ca.pem").read_bytes())
+    for served in (pki, other_pki):
+        node.pki = served
+        assert "plan=service" in node.boot().text("console")
+
+
 def test_a_required_level_is_waited_for_and_every_failure_is_told(tmp_path: Path, pki: Path) -> None:
     node = node_with(tmp_path, pki, {}, litetree=[{"priority": "1", "directory": "10.0.0.3:/late", "required": "yes"}])
     node.lay_out()
