@@ -69,3 +69,9 @@ def test_a_module_and_its_info_twin_open_the_same_site(name: str) -> None:
         ]
 
     assert site(name) == site(f"{name}_info")
+
+
+def test_no_target_carries_the_name_of_a_role() -> None:
+    """ansible-test would run the collection's role on this machine in its place."""
+    roles = {path.name for path in (ROOT / "roles").iterdir()}
+    assert {path.name for path in TARGETS.iterdir()} & roles == set()
