@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import SiteError
 from ..tables.schema import TABLES
+from .site import split_list
 from .values import attribute
 
 if TYPE_CHECKING:
@@ -92,8 +93,13 @@ class _Range:
                 self.unknown[name] = None
         return found
 
-    def group(self, name: str) -> set[str]:
-        """Return the members of a group: listed by nodes, or chosen by a dynamic group's wherevals."""
+    def group(self, name: str, seen: set[str] | None = None) -> set[str]:
+        """Return the members of a group: listed by nodes, chosen by a dynamic group's wherevals, or of its membergroups.
+
+        `seen` gathers the groups on the way, each of which is asked once: groups may be members of each other.
+        """
+        seen = set() if seen is None else seen
+        seen.add(name)
         found = set(self.groups[name])
         row = self.site.row("nodegroup", groupname=name)
         if row and (row.get("grouptype") or "") == "dynamic":
@@ -110,9 +116,9 @@ class _Range:
                 chosen &= self.selected(match)
             found |= chosen if wherevals else set()
         elif row:
-            for member in (row.get("membergroups") or "").split(","):
-                if member.strip() in self.groups and member.strip() != name:
-                    found |= set(self.groups[member.strip()])
+            for member in split_list(row.get("membergroups")):
+                if member in self.groups and member not in seen:
+                    found |= self.group(member, seen)
         return found
 
     def matching(self, pattern: str) -> set[str]:

@@ -53,6 +53,32 @@ def test_a_dynamic_group_has_the_nodes_that_its_condition_chooses() -> None:
     assert expand(recorded_site(), "dyn") == ["n3", "n4"]
 
 
+def nested_site() -> Site:
+    """Groups that are members of groups: outer has middle, that has inner (listed by n1), dyn (n2), and outer again."""
+    return Site(
+        {
+            "nodelist": [{"node": "n1", "groups": "inner"}, {"node": "n2", "groups": "other"}, {"node": "n3", "groups": "other"}],
+            "nodetype": [{"node": "n2", "os": "debian12"}],
+            "nodegroup": [
+                {"groupname": "outer", "membergroups": "middle"},
+                {"groupname": "middle", "membergroups": "inner, dyn,outer"},
+                {"groupname": "dyn", "grouptype": "dynamic", "wherevals": "nodetype.os==debian12"},
+            ],
+        }
+    )
+
+
+@pytest.mark.parametrize("group", ["outer", "middle"])
+def test_a_group_has_the_nodes_of_its_member_groups_at_every_depth(group: str) -> None:
+    assert expand(nested_site(), group) == ["n1", "n2"]
+
+
+def test_groups_that_are_members_of_each_other_are_asked_once() -> None:
+    rows = [{"groupname": "a", "membergroups": "b"}, {"groupname": "b", "membergroups": "a,c"}, {"groupname": "c", "membergroups": "b,c"}]
+    nodes = [{"node": "n1", "groups": "a"}, {"node": "n2", "groups": "c"}]
+    assert expand(Site({"nodelist": nodes, "nodegroup": rows}), "b") == ["n1", "n2"]
+
+
 def test_an_exclusion_alone_is_refused() -> None:
     with pytest.raises(SiteError, match="begins with an exclusion"):
         expand(recorded_site(), "-n1")
