@@ -21,10 +21,11 @@ LIMIT = 1200
 RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 
 
-def converge(box: Box, log: Path, variables: Mapping[str, object] | None = None) -> int:
+def converge(box: Box, log: Path, variables: Mapping[str, object] | None = None, tags: str = "all") -> int:
     """Run the playbook against the box and return how many tasks changed something; raise LabError when one failed.
 
-    All that Ansible writes goes to `log`, which must be a new file; `variables` override the inventory's.
+    All that Ansible writes goes to `log`, which must be a new file; `variables` override the inventory's; only
+    tasks with one of `tags` run.
     """
     options = " ".join(box.ssh_options())
     environment = {
@@ -36,7 +37,7 @@ def converge(box: Box, log: Path, variables: Mapping[str, object] | None = None)
         "ANSIBLE_DISPLAY_OK_HOSTS": "true",
     }
     playbook = str(Path(sys.executable).with_name("ansible-playbook"))
-    command = [playbook, "--inventory", str(INVENTORY), "--diff", PLAYBOOK]
+    command = [playbook, "--inventory", str(INVENTORY), "--diff", "--tags", tags, PLAYBOOK]
     if variables:
         command += ["--extra-vars", json.dumps(dict(variables))]
     run(command, log=log, limit=LIMIT, environment=environment)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import claims
+import kills
 import reports
 from converge import converge
 from facts import table
@@ -30,20 +31,23 @@ def demo(lab: Lab) -> bool:
 
 def test(lab: Lab) -> bool:
     """Play the demonstration, then look at the boot reports and start a node while the answer service is away."""
-    walk_through(lab)
+    walk_through(lab, killing=True)
     reports.agree(lab)
     service_comes_back(lab)
     reports.agree(lab)
     return conclusion(lab)
 
 
-def walk_through(lab: Lab) -> None:
-    """From a bare management node to two nodes, of which one booted twice; what is seen on the way are the facts."""
+def walk_through(lab: Lab, killing: bool = False) -> None:
+    """From a bare management node to two nodes, of which one booted twice; what is seen on the way are the facts.
+
+    With `killing`, the rebuild of the image is killed a few times before it may end.
+    """
     site_is_made(lab)
     nodes_boot(lab)
     claims.of_running_nodes(lab)
     claims.of_server_side_changes(lab)
-    image_is_rebuilt(lab)
+    image_is_rebuilt(lab, killing)
     first_node_boots_again(lab)
     claims.of_the_second_boot(lab)
     claims.of_the_lease(lab)
@@ -70,12 +74,16 @@ def nodes_boot(lab: Lab) -> None:
             lab.talk.wait_until_up(node, BOOT_LIMIT)
 
 
-def image_is_rebuilt(lab: Lab) -> None:
+def image_is_rebuilt(lab: Lab, killing: bool) -> None:
     """Add a package to the image's list and converge while both nodes run."""
+    lab.box.command(f"echo less >> {PACKAGE_LIST}")
+    if killing:
+        kills.genimage_is_killed(lab)
     log = lab.run / "converge-3.log"
     with lab.progress.stage("the image is rebuilt with one more package while both nodes run from the old one", log):
-        lab.box.command(f"echo less >> {PACKAGE_LIST}")
         converge(lab.box, log)
+    if killing:
+        kills.nothing_is_left(lab)
     claims.of_a_rebuild(lab)
 
 
