@@ -69,13 +69,14 @@ class Entries:
                 continue
             place = level.point + step.path
             found = self.space.lookup(place)
-            if step.kind == "d" and found is not None and found.inode.kind == "d" and found.inode.names:
-                return level.number, level.point
-            if step.kind != "d" and self.space.stands(place):
-                return level.number, level.point
-            unread = self.space.unread(place)
+            unread = self.space.blind if found is None else found.inode.unknown if step.kind == "d" and not found.inode.names else ""
             if unread:
                 return UNKNOWN, f"level {level.number}: {unread}"
+            if step.kind != "d":
+                if found is not None or self.space.stands(place):
+                    return level.number, level.point
+            elif found is not None and found.inode.kind == "d" and found.inode.names:
+                return level.number, level.point
         return ("default" if self.space.stands("/.default" + step.path) else "none"), "/.default"
 
     @staticmethod
@@ -119,19 +120,18 @@ class Entries:
         standing = self.space.lookup(target, follow=False)
         if standing is not None and standing.inode.kind != "d":
             self.space.remove(target)
-        unread = [level for level in self.levels if level.point is None and not level.known]
+        pieces = [(level, *self._piece(level, step.path)) for level in self.levels]
+        unread = next((f"level {level.number}: {reason}" for level, _piece, reason in pieces if reason), "")
         if unread:
-            self.space.put(target, _unknown("f", f"level {unread[0].number}: {unread[0].trouble}", spot.inode.backing))
+            self.space.put(target, _unknown("f", unread, spot.inode.backing))
             return UNKNOWN
         found = ["default"] if self.space.exists("/.default" + step.path) else []
         if found:
             self._copy_one("/.default" + step.path, target, "default")
-        for level in self.levels:
-            piece = self.space.lookup(level.point + step.path) if level.point is not None else None
-            if piece is None or piece.inode.kind != "f":
-                continue
-            self._append(piece.inode, f"{level.point}{step.path}", target, level.number)
-            found.append(level.number)
+        for level, piece, _reason in pieces:
+            if piece is not None:
+                self._append(piece, f"{level.point}{step.path}", target, level.number)
+                found.append(level.number)
         if not found:
             self._make_empty(target, "f")
             return "created"
@@ -139,6 +139,15 @@ class Entries:
         if made is not None and len(found) > 1:
             made.inode.origin = " + ".join(self._origin(source) for source in found)
         return "+".join(found)
+
+    def _piece(self, level: LevelSeen, path: str) -> tuple[Inode | None, str]:
+        """Return a level's file for a con entry, or why it is not known whether there is one."""
+        if level.point is None:
+            return None, "" if level.known else level.trouble
+        found = self.space.lookup(level.point + path)
+        if found is None:
+            return None, self.space.blind
+        return (found.inode if found.inode.kind == "f" else None), ""
 
     def _append(self, piece: Inode, source: str, target: str, number: str) -> None:
         there = self.space.lookup(target)

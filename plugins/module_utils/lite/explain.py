@@ -16,7 +16,7 @@ from ..tables.lite import RO, normal_path, parse_options
 from .carry import Result, S
 from .entry import liteattach_of
 from .layout import Placed
-from .namespace import Spot, above_of
+from .namespace import LIVE, Spot, above_of
 from .nodeplan import Step
 from .nodeview import IDENTITY, NodeView
 from .simulate import KEPT, LOST, NOT_WRITABLE, Laid, Sight, Wish, absent, describe, survival
@@ -86,10 +86,10 @@ def governing(view: NodeView, path: str) -> tuple[Step | None, str]:
 
 def _holds(view: NodeView, place: str, kind: str) -> tuple[bool, str]:
     """Return whether a level or the default gives an entry its content from `place`, and in words what is there."""
-    unread = view.space.unread(place)
+    found = view.look(place)
+    unread = view.space.blind if found is None else found.inode.unknown if not found.inode.names else ""
     if unread:
         return False, f"not known: {unread}"
-    found = view.look(place)
     if found is None:
         dangling = kind != "d" and view.space.stands(place)
         return dangling, "has a dangling link" if dangling else "does not have it"
@@ -128,7 +128,7 @@ def sources(view: NodeView, step: Step, result: Result) -> list[dict[str, Any]]:
 def _writes(view: NodeView, spot: Spot | None, step: Step | None, below: str) -> str:
     if spot is None:
         return "nowhere: nothing is there"
-    if spot.inode.backing == "live":
+    if spot.inode.backing == LIVE:
         return f"{view.space.path_of(spot)}, the node's own in memory"
     if survival(spot) == NOT_WRITABLE:
         return "nowhere: read-only"
@@ -229,7 +229,7 @@ def _why_no_entry(spot: Spot | None, satisfied: str | None) -> str:
         return "nothing is there, and no row names it"
     if spot.inode.origin == IDENTITY:
         return "it is the node's identity, set at every boot"
-    if spot.inode.backing == "live":
+    if spot.inode.backing == LIVE:
         return "every node mounts it for itself"
     return "no row names it: it is the image's, read-only and the same on every node"
 

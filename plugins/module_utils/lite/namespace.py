@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 MAX_LINKS = 40
 """Links followed in one path, as the kernel has it."""
+LIVE = "live"
+LIVE_WORDS = "it leads to what every node mounts for itself"
 
 
 class StepError(Exception):
@@ -106,6 +108,8 @@ class Namespace:
 
     def __init__(self, root: Inode, readonly: bool = True) -> None:
         self.root = Mount(root, readonly)
+        self.blind = ""
+        """Why the last lookup can't be sure that nothing is there: it ended in a directory that could not be read."""
         self._covered: dict[tuple[Mount, Inode], Mount] = {}
 
     def _top(self, mount: Mount, inode: Inode) -> Spot:
@@ -128,7 +132,7 @@ class Namespace:
         """
         here = self._top(self.root, self.root.root)
         left = path.split("/")[::-1]
-        followed = 0
+        followed, self.blind = 0, ""
         while left:
             part = left.pop()
             if here.inode.kind != "d":
@@ -139,6 +143,7 @@ class Namespace:
                 here = self._up(here)
                 continue
             if part not in here.inode.names:
+                self.blind = here.inode.unknown or (LIVE_WORDS if here.inode.backing == LIVE else "")
                 return None
             found = self._top(here.mount, here.inode.names[part])
             if found.inode.kind != "l" or not (follow or left):
@@ -170,17 +175,6 @@ class Namespace:
     def stands(self, path: str) -> bool:
         """`test -e` or `test -L`."""
         return self.lookup(path, follow=False) is not None
-
-    def unread(self, path: str) -> str:
-        """Return why what stands at `path` can't be told, when a directory on the way could not be read."""
-        parts = [part for part in path.split("/") if part]
-        for count in range(1, len(parts) + 1):
-            found = self.lookup("/" + "/".join(parts[:count]))
-            if found is None:
-                break
-            if found.inode.unknown:
-                return found.inode.unknown
-        return ""
 
     def directory(self, path: str, mode: int = 0o755) -> Spot:
         """`mkdir -p`; raises StepError when something is in the way or the file system is read-only."""

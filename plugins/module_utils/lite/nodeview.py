@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from .carry import DONE, Entries, LevelSeen, Result, S
-from .namespace import Inode, Namespace, Spot, StepError
+from .namespace import LIVE, Inode, Namespace, Spot, StepError
 from .nodeplan import NodePlan
-from .place import LIVE
+from .place import LIVE as LIVE_PLACES
 from .trees import ABSENT, READ, Found, Places
 
 IDENTITY, RESOLVER = "identity", "/etc/resolv.conf"
@@ -28,6 +28,7 @@ class NodeView:
     results: dict[str, Result] = field(default_factory=dict)
     waits: str = ""
     """Why the node does not get as far as its entries."""
+    keeps_plan: bool = False
 
     def look(self, path: str) -> Spot | None:
         """Return what a process on the node sees at `path`."""
@@ -35,9 +36,9 @@ class NodeView:
 
     def own_mounts(self) -> None:
         """What every node has: /dev, /proc, /run and /sys of its own, the tmpfs at /.statelite, the root itself below it."""
-        for name in LIVE:
+        for name in LIVE_PLACES:
             if self.space.is_directory(f"/{name}") and not self.space.is_link(f"/{name}"):
-                self.space.mount(f"/{name}", Inode("d", backing="live", origin="the node's own"), False)
+                self.space.mount(f"/{name}", Inode("d", backing=LIVE, origin="the node's own"), False)
         image = self.space.root
         top = Inode("d", int(self.plan.tmpfs[2], 8), origin="statelite")
         self.space.mount(S, top, False)
@@ -65,6 +66,7 @@ class NodeView:
                 seen = places.local(state.server, directory) is not None
                 root.unknown = f"the state in {place} is not known: {found.reason if seen else 'name it in level_paths'}"
         self.space.mount(point, root, False)
+        self.keeps_plan = found.state == READ or wanted == EMPTY_STATE
 
     def mount_levels(self, places: Places) -> None:
         """Every level that is seen from here, in its place, read-only."""
@@ -112,6 +114,13 @@ class NodeView:
                 return
         self._bind_over(RESOLVER, inode)
 
+    def keep_plan(self) -> None:
+        """The plan that was carried out stays in the state directory, for a boot without the service."""
+        if self.keeps_plan:
+            place = f"{S}/persistent/{self.plan.node}/.statelite"
+            self.space.directory(place)
+            self.space.put(f"{place}/plan", Inode("f", 0o644, backing="persistent", origin="kept", read=lambda: self.plan.text().encode()))
+
 
 def node_view(plan: NodePlan, image: Inode, places: Places, state: str = READ_STATE, resolver: bytes | None = None) -> NodeView:
     """Return what the agent makes of `plan` in a root `image`, with levels and state read where `places` says.
@@ -126,4 +135,5 @@ def node_view(plan: NodePlan, image: Inode, places: Places, state: str = READ_ST
     entries.carry_out()
     view.results = entries.results
     view.identity(resolver)
+    view.keep_plan()
     return view

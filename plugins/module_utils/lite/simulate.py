@@ -19,7 +19,7 @@ from ..nodes.images import Image, image_of, osimage
 from ..nodes.site import Site
 from .entry import entries_for
 from .layout import Layout
-from .namespace import Inode, Spot
+from .namespace import LIVE, Inode, Spot
 from .nodeplan import NodePlan, compile_plan
 from .nodeview import IDENTITY, READ_STATE, NodeView, node_view
 from .place import OWN
@@ -91,9 +91,9 @@ class Sight:
         number = "-" if laid.generation.number is None else str(laid.generation.number)
         return compile_plan(self.site, node, laid.layout, laid.image, number)
 
-    def view(self, node: str, wish: Wish) -> NodeView:
-        """Return the node's root just before switch_root."""
-        return node_view(self.plan(node), self.laid(node).root, self.places, wish.state, wish.resolver)
+    def view(self, node: str, wish: Wish, plan: NodePlan | None = None) -> NodeView:
+        """Return the node's root just before switch_root; `plan` is its plan where that is known."""
+        return node_view(plan or self.plan(node), self.laid(node).root, self.places, wish.state, wish.resolver)
 
 
 def survival(spot: Spot) -> str:
@@ -146,7 +146,7 @@ def spots(view: NodeView, path: str) -> Iterator[tuple[str, Spot]]:
     while waiting:
         here, spot = waiting.pop()
         yield here or "/", spot
-        if spot.inode.kind != "d" or spot.inode.backing == "live":
+        if spot.inode.kind != "d" or spot.inode.backing == LIVE:
             continue
         below = []
         for name, inside in view.space.inside(spot):
@@ -253,7 +253,7 @@ class Simulation:
             paths = self.paths(node)
             key = (image_of(self.sight.site, node), plan_key(plan, self.wish), tuple(paths))
             if key not in self._known:
-                self._known[key] = _seen(self.sight.view(node, self.wish), paths, self.wish.digest)
+                self._known[key] = _seen(self.sight.view(node, self.wish, plan), paths, self.wish.digest)
         except SiteError as error:
             return Seen(faults=tuple({"where": fault.where, "what": fault.what, "mend": fault.mend} for fault in error.faults))
         return self._known[key]

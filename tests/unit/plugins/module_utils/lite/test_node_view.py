@@ -147,6 +147,16 @@ def test_a_level_that_is_not_seen_from_here_is_said_and_not_guessed(lab: Lab) ->
     assert (motd["type"], motd["origin"]) == ("f", "level 1"), "an earlier level has it, so the unknown one does not matter"
 
 
+@pytest.mark.parametrize("options", ["", "con", "ro", "bind,tmpfs", "persistent"])
+def test_a_level_that_leads_to_what_the_node_mounts_itself_is_not_guessed(lab: Lab, options: str) -> None:
+    (lab.root / "proc").mkdir()
+    lab.litefile({"/etc/motd": options})
+    (lab.work / "10.0.0.2/common/etc").mkdir()
+    (lab.work / "10.0.0.2/common/etc/motd").symlink_to("/proc/self/mounts")
+    motd = lab.tree()["/etc/motd"]
+    assert (motd["type"], motd["reason"]) == ("unknown", "level 2: it leads to what every node mounts for itself")
+
+
 def test_a_missing_level_fails_the_node_only_when_it_is_required(lab: Lab) -> None:
     (lab.work / "10.0.0.2/common").rmdir()
     group = lab.ask("n1")["groups"][0]
