@@ -14,8 +14,8 @@ from processes import LabError
 from qemu import Node
 
 SPOOL = "/var/spool/statelite/reports"
-ON = {"tmpfs": "tmpfs", "con": "tmpfs", "persistent": "nfs4", "ro": "nfs4"}
-"""The file system on which an entry of each storage is found on a node."""
+ON = {"tmpfs": ("tmpfs", "overlay"), "con": ("tmpfs",), "persistent": ("nfs4",), "ro": ("nfs4",)}
+"""The file systems on which an entry of each storage is found on a node; a volatile directory lies over its source."""
 
 
 def agree(lab: Lab) -> None:
@@ -30,7 +30,7 @@ def of_node(lab: Lab, node: Node) -> None:
     report = json.loads(lab.box.command(f"cat {SPOOL}/{node.name}.json"))["report"]
     own = json.loads(lab.talk.ask(node, {"report": "cat /.statelite/report.json"})["report"])
     source = lab.talk.ask(node, {"root": "findmnt --noheadings --output SOURCE /"})["root"]
-    layout = json.loads(lab.box.command(f"cat {shlex.quote(source.partition(':')[2] + '/.statelite/layout.json')}"))
+    layout = json.loads(lab.box.command(f"cat {shlex.quote(source.partition(':')[2] + '/.statelite.json')}"))
     entries: list[dict[str, Any]] = layout["entries"]
     if not entries:
         raise LabError(f"the image of {node.name} is laid out for no entry")
@@ -52,4 +52,4 @@ def differing(lab: Lab, node: Node, entries: list[dict[str, Any]]) -> list[str]:
         path = shlex.quote(entry["path"])
         questions[entry["path"]] = f'findmnt --noheadings --output FSTYPE --target "$(readlink -f {path})"'
     said = lab.talk.ask(node, questions)
-    return [f"{entry['path']}={said[entry['path']]}" for entry in entries if said[entry["path"]] != ON[entry["storage"]]]
+    return [f"{entry['path']}={said[entry['path']]}" for entry in entries if said[entry["path"]] not in ON[entry["storage"]]]

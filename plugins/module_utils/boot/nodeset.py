@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,13 +19,16 @@ from ..nodes.attributes import attribute
 from ..nodes.images import Image, find_image, image_of, osimage
 from ..nodes.interfaces import ADDRESS, boot_mac, colons, other_names
 from ..nodes.noderange import expand
+from ..nodes.servers import is_address
 from ..nodes.site import Site
+from ..tables.columns import Row
 from ..tables.plan import Change, lines_of
 from ..tables.schema import TABLES
 from ..tables.store import open_store
 from . import pxelinux
 from .bootfiles import BootFiles, Pair
 from .kernel_args import kernel_line
+from .record import read_record, record_path, update
 
 STATE = re.compile(r"(statelite|osimage)(?:=([^:=]+))?(:reboot4deploy)?|offline")
 LATER = (
@@ -46,8 +49,7 @@ LATER = (
 """States of the original that this release does not write."""
 
 METHODS_LATER = ("xnba", "grub2", "grub2-http", "grub2-tftp", "petitboot", "yaboot")
-LAYOUT = ".statelite/layout.json"
-OFFLINE = "offline"
+LAYOUT = ".statelite.json"
 OLD_INITRD = "initrd.gz"
 """What the original falls back to in an image made elsewhere."""
 
@@ -68,29 +70,46 @@ class BootSet:
 
 @dataclass
 class NodesetPlan:
-    """Boot files of all TFTP directories, and the nodetype rows that say which image the nodes now have."""
+    """Boot files of all TFTP directories, and the nodetype rows that say which image the nodes now have.
+
+    The rows were planned from version `read_at` of the site; `again` plans them anew when somebody has written since.
+    """
 
     site: str
     directories: list[BootFiles]
-    changes: list[Change]
+    changes: Sequence[Change] = ()
+    read_at: int | None = None
+    again: Callable[[Mapping[str, Sequence[Row]]], Sequence[Change]] | None = None
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """Return one line a change."""
+        return self._file_lines() + lines_of(self.changes)
+
+    def _file_lines(self) -> list[str]:
+        record = record_path(self.site)
         lines = [line for each in self.directories for line in each.lines()]
-        return lines + lines_of(self.changes)
+        return lines + [f"~ {record}: nodes of {each.tftpdir}" for each in self.directories if each.unrecorded]
 
     def result(self) -> dict[str, Any]:
         """Return the nodes with what each boots, and the files of nodes that are no more."""
         return {"nodes": self.nodes, "removed": [f"{each.directory}/{name}" for each in self.directories for name in each.removed]}
 
-    def apply(self) -> None:
-        """Write the files, then the rows, in one transaction."""
+    def apply(self) -> list[str] | None:
+        """Write the files, then the rows, in one transaction; return what was done when the rows were planned anew.
+
+        A name is in the record before its file is written, and until after it is removed.
+        """
+        record = record_path(self.site)
+        update(record, {each.tftpdir: each.texts.keys() for each in self.directories}, {})
         for each in self.directories:
             each.apply()
-        if self.changes:
-            with open_store(self.site) as store:
-                store.write(self.changes)
+        update(record, {}, {each.tftpdir: each.going for each in self.directories})
+        if not self.changes:
+            return None
+        with open_store(self.site) as store:
+            done = store.write(self.changes, self.read_at, self.again)
+        return None if done is self.changes else self._file_lines() + lines_of(done)
 
 
 def parse_state(text: str) -> tuple[str, str | None, bool]:
@@ -100,7 +119,7 @@ def parse_state(text: str) -> tuple[str, str | None, bool]:
     """
     match = STATE.fullmatch(text.strip())
     if match:
-        return ("statelite" if match.group(1) else OFFLINE), match.group(2), bool(match.group(3))
+        return ("statelite" if match.group(1) else pxelinux.OFFLINE), match.group(2), bool(match.group(3))
     verb = re.split("[=:,]", text.strip(), maxsplit=1)[0]
     if verb in ("osimage", "statelite"):
         raise SiteError.of(f"state {text}", "names no image", "Write osimage=NAME, or osimage alone for the image of each node")
@@ -169,7 +188,7 @@ class _Planner:
 
     def node_faults(self, node: str, arch: str) -> list[Fault]:
         """Return what the node lacks to be booted by pxelinux."""
-        found = []
+        found = self.name_faults(node)
         value = attribute(self.site, node, "noderes", "netboot")
         netboot = value.text if value else ""
         if netboot in METHODS_LATER:
@@ -196,6 +215,13 @@ class _Planner:
             found += self.twice(node, f"address {address}", "table hosts, column ip")
         return found
 
+    def name_faults(self, node: str) -> list[Fault]:
+        """Return the fault of a node whose file other machines would boot, or would take the place of a link of theirs."""
+        if not pxelinux.is_reserved(node):
+            return []
+        what = "pxelinux looks by such a name for machines by their address, card or UUID, or for any machine (default)"
+        return [Fault(f"table nodelist, node {node}", what, "Give the node another name")]
+
     def twice(self, node: str, what: str, where: str) -> list[Fault]:
         """Return the fault of a second node with the same address."""
         other = self.taken.setdefault(what, node)
@@ -204,11 +230,14 @@ class _Planner:
     def links(self, node: str, files: BootFiles) -> None:
         """Note the names by which pxelinux finds the node's file."""
         mac, address = boot_mac(self.site, node), self.site.address(node)
-        names = [pxelinux.mac_link(mac) if mac else None, pxelinux.address_link(address) if address else None]
+        names = [
+            pxelinux.mac_link(mac) if mac and ADDRESS.fullmatch(mac) else None,
+            pxelinux.address_link(address) if address and is_address(address) else None,
+        ]
         for name in other_names(self.site, node):
             extra = self.site.address(name)
             own_file = name in files.texts or os.path.lexists(os.path.join(files.directory, name))
-            if extra and not own_file:
+            if extra and is_address(extra) and not own_file:
                 names.append(pxelinux.address_link(extra))
         files.links.update({name: node for name in names if name})
 
@@ -268,8 +297,8 @@ def nodetype_changes(site: Site, images: dict[str, str]) -> list[Change]:
     return changes
 
 
-def plan(site: Site, database: str, noderange: str, state: str, warn: Callable[[str], None]) -> NodesetPlan:
-    """Return the plan that makes the nodes of `noderange` boot as `state` says.
+def plan(site: Site, database: str, noderange: str, state: str, warn: Callable[[str], None], read_at: int | None = None) -> NodesetPlan:
+    """Return the plan that makes the nodes of `noderange` boot as `state` says; `read_at` is the version of the site.
 
     Raises SiteError with every fault of every node and image.
     """
@@ -277,8 +306,8 @@ def plan(site: Site, database: str, noderange: str, state: str, warn: Callable[[
     nodes = expand(site, noderange, _read_text)
     if reboot:
         warn("reboot4deploy is not used: the boot files are the same without it")
-    if kind == OFFLINE:
-        return _finished(_offline(site, nodes, warn), database, [])
+    if kind == pxelinux.OFFLINE:
+        return _finished(_offline(site, nodes, warn), database)
     faults: list[Fault] = []
     images = _images(site, nodes, named, faults)
     changes = nodetype_changes(site, images) if named is not None else []
@@ -288,7 +317,14 @@ def plan(site: Site, database: str, noderange: str, state: str, warn: Callable[[
     raise_faults(dict.fromkeys(planner.faults))
     for node in found:
         planner.links(node, planner.files(node))
-    finished = _finished(planner, database, changes)
+
+    def again(tables: Mapping[str, Sequence[Row]]) -> Sequence[Change]:
+        now = Site(tables, site.here)
+        present = frozenset(now.nodes())
+        return nodetype_changes(now, {node: name for node, name in images.items() if node in present})
+
+    finished = _finished(planner, database)
+    finished.changes, finished.read_at, finished.again = changes, read_at, again
     finished.nodes = {node: about for node, about in found.items() if about}
     return finished
 
@@ -300,25 +336,34 @@ def _read_text(path: str) -> str:
 
 def _offline(site: Site, nodes: list[str], warn: Callable[[str], None]) -> _Planner:
     planner = _Planner(site, warn)
+    raise_faults(fault for node in nodes for fault in planner.name_faults(node))
     for node in nodes:
         files = planner.files(node)
-        files.texts[node] = pxelinux.local_text(OFFLINE)
+        files.texts[node] = pxelinux.local_text(pxelinux.OFFLINE)
     for node in nodes:
         planner.links(node, planner.files(node))
     return planner
 
 
-def _finished(planner: _Planner, database: str, changes: list[Change]) -> NodesetPlan:
+def _finished(planner: _Planner, database: str) -> NodesetPlan:
+    """Compare what is wanted with the directories of this run and with those that ever held files of ours."""
+    recorded = read_record(record_path(database))
+    for tftpdir in recorded:
+        planner.directories.setdefault(tftpdir, BootFiles(tftpdir, planner.known))
+    named = frozenset(node for files in planner.directories.values() for node in files.texts)
     for files in planner.directories.values():
-        files.compare()
+        files.recorded = recorded.get(files.tftpdir, frozenset())
+        files.compare(named)
     offline = {
-        node: {"state": OFFLINE, "file": f"{files.directory}/{node}"} for files in planner.directories.values() for node in files.texts
+        node: {"state": pxelinux.OFFLINE, "file": f"{files.directory}/{node}"}
+        for files in planner.directories.values()
+        for node in files.texts
     }
-    return NodesetPlan(database, list(planner.directories.values()), changes, offline)
+    return NodesetPlan(database, list(planner.directories.values()), nodes=offline)
 
 
 def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> NodesetPlan:
     """Read the site and plan; `params` are the options of the module."""
     with open_store(params["site"]) as store:
-        tables = store.tables()
-    return plan(Site(tables, local_addresses()), params["site"], params["noderange"], params["state"], warn)
+        version, tables = store.read()
+    return plan(Site(tables, local_addresses()), params["site"], params["noderange"], params["state"], warn, version)

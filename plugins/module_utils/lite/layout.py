@@ -1,10 +1,11 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an image must have for its entries, and the record of it in the image, `/.statelite/layout.json`.
+"""What an image must have for its entries, and the record of it in the image, `/.statelite.json`.
 
 The answer service compiles boot plans from that record (decisions.md: a node's plan takes its entries from what the
-tree is laid out for), so this file reads it and knows nothing of how a tree is changed.
+tree is laid out for), so this file reads it and knows nothing of how a tree is changed. The record stands beside
+`/.statelite`, not in it: the service has no rights of its own, and `osimage.permission` may close that directory.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ..apply.root import Root
 from ..errors import SiteError
 
 FORMAT = 1
-RECORD = "/.statelite/layout.json"
+RECORD = "/.statelite.json"
 DEFAULT = "/.default"
 STATELITE = "/.statelite"
 TMPFS = "/.statelite/tmpfs"

@@ -18,7 +18,7 @@ from ..errors import SiteError
 MAX_LINKS = 40
 LIVE = ("dev", "proc", "run", "sys")
 """What every node mounts for itself: an entry that leads there needs nothing in the image (decisions.md, Layout)."""
-OWN = (".default", ".statelite")
+OWN = (".default", ".statelite", ".statelite.json")
 
 
 class Found(NamedTuple):

@@ -154,7 +154,7 @@ def _grown(root: Root, old: Made, change: Change, aside: Iterable[str]) -> list[
     files, directories = change.dropped()
     found = [path for path in files if _has_content(root, path)]
     kept = set(old.moves.values())
-    written = [f"{STATELITE}/{name}" for path in (RECORD, TEMPLATE) for name in (os.path.basename(path), f".{os.path.basename(path)}.new")]
+    written = [TEMPLATE, f"{STATELITE}/.{os.path.basename(TEMPLATE)}.new"]
     ours = {*old.links, *old.files, *old.directories, *kept, *aside, *written}
     faults: list[Fault] = []
     for path in directories:

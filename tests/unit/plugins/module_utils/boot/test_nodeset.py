@@ -40,7 +40,7 @@ class Server:
     def generation(self, number: int) -> None:
         made = self.imagedir / f"generations/{number}"
         (made / "rootimg/.statelite").mkdir(parents=True)
-        (made / "rootimg/.statelite/layout.json").write_text("{}")
+        (made / "rootimg/.statelite.json").write_text("{}")
         (made / "kernel").write_text(f"kernel {number}")
         (made / "initrd-statelite.gz").write_text(f"initramfs {number}")
         current = self.imagedir / "current"
@@ -198,7 +198,7 @@ def test_every_fault_of_every_node_is_told_at_once_and_nothing_is_written(server
 
 
 def remove_layout(server: Server) -> None:
-    (server.imagedir / "generations/1/rootimg/.statelite/layout.json").unlink()
+    (server.imagedir / "generations/1/rootimg/.statelite.json").unlink()
 
 
 def remove_kernel(server: Server) -> None:

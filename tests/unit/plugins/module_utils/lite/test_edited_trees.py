@@ -94,7 +94,7 @@ def test_what_grew_in_a_made_directory_stays_with_the_image_when_its_row_is_drop
     (root / "opt/site/tool").write_text("tool\n", encoding="utf-8")
     (root / "srv/data/set").write_text("set\n", encoding="utf-8")
     (root / "etc/made").write_text("made\n", encoding="utf-8")
-    assert images.apply(root, {"/opt/site/": "", "/srv/data/": "bind", "/etc/made": ""}) in ([], ["record /.statelite/layout.json"])
+    assert images.apply(root, {"/opt/site/": "", "/srv/data/": "bind", "/etc/made": ""}) in ([], ["record /.statelite.json"])
     images.apply(root, None)
     assert (root / "opt/site/tool").read_text(encoding="utf-8") == "tool\n"
     assert (root / "srv/data/set").read_text(encoding="utf-8") == "set\n"

@@ -15,6 +15,8 @@ from ansible_collections.diskless.statelite.plugins.module_utils.errors import S
 from ansible_collections.diskless.statelite.plugins.module_utils.lite import inuse, liteimg
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.layout import read_layout
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.liteimg import plan_image, plan_liteimg
+from ansible_collections.diskless.statelite.plugins.module_utils.lite.served import Layouts, generation_of
+from ansible_collections.diskless.statelite.plugins.module_utils.nodes.images import osimage
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.store import open_store
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.lite import images
@@ -24,6 +26,8 @@ NODES = {
     "nodelist": [{"node": "n1", "groups": "compute"}, {"node": "n2", "groups": "compute"}, {"node": "n3"}, {"node": "n4"}],
     "nodetype": [{"node": "compute", "provmethod": "img1"}, {"node": "n3", "provmethod": "other"}],
 }
+
+CLOSED = [{"imagename": "img1", "permission": "700"}]
 
 
 def site(table: dict[str, str], **image: str) -> Site:
@@ -229,3 +233,46 @@ def test_mounts_are_found_whatever_their_names(tmp_path):
     info = tmp_path / "mountinfo"
     info.write_text(f"1 2 0:3 / {tmp_path}/a\\040b/c rw - tmpfs x rw\n1 2 0:3 / {tmp_path}x rw - tmpfs x rw\n", encoding="utf-8")
     assert inuse.mounts_below(str(tmp_path), str(info)) == [f"{tmp_path}/a b/c"]
+
+
+def read_as_nobody(directory: Path) -> int:
+    """Return how many entries the answer service finds in the image; in a child without any rights, where the test has them."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.chdir(directory)
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+            image = osimage(Site({"osimage": [{"imagename": "img1"}], "linuximage": [{"imagename": "img1", "rootimgdir": "."}]}), "img1")
+            os.write(writing, b"%d" % len(Layouts().of(image, generation_of(image, "")).entries))
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as told:
+        text = told.read()
+    assert os.waitpid(child, 0)[1] == 0
+    return int(text)
+
+
+@pytest.mark.parametrize("kind", ["generation", "plain"])
+def test_the_answer_service_reads_the_record_whatever_the_permission_of_statelite(tmp_path, kind):
+    directory = tmp_path / "image"
+    directory.mkdir(0o755)
+    if kind == "generation":
+        generation(directory, 1)
+    else:
+        images.build(directory / "rootimg", TREE)
+    before = images.snapshot(directory / "rootimg") if kind == "plain" else {}
+    rows = site({"/etc/hosts": "", "/var/log/": "persistent"}).rows
+    closed = Site({**{name: rows(name) for name in ("osimage", "litefile", "nodelist", "nodetype")}, "linuximage": CLOSED})
+    plan_image(closed, "img1", rootimgdir=str(directory)).apply()
+    assert (directory / "rootimg/.statelite").stat().st_mode & 0o7777 == 0o700
+    assert read_as_nobody(directory) == 2
+    if kind == "plain":
+        plan_image(closed, "img1", present=False, rootimgdir=str(directory)).apply()
+        assert images.snapshot(directory / "rootimg") == before

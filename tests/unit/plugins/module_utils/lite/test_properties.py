@@ -157,7 +157,7 @@ def edit(root: Path, chance: random.Random) -> None:
 
 def without_record(root: Path) -> dict[str, Any]:
     """Return a tree without what the record says of it: whether a default was made or grew since is remembered differently."""
-    return {path: item for path, item in images.timeless(images.snapshot(root)).items() if path != "/.statelite/layout.json"}
+    return {path: item for path, item in images.timeless(images.snapshot(root)).items() if path != "/.statelite.json"}
 
 
 @PROFILE
