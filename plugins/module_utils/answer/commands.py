@@ -110,7 +110,7 @@ def _bootplan(desk: Desk, node: str, _address: str, request: protocol.Request) -
     generation = generation_of(image, request.named("generation"))
     number = "-" if generation.number is None else str(generation.number)
     plan = compile_plan(desk.site, node, desk.layouts.of(image, generation), image, number)
-    return protocol.bundle(desk.source, plan.text().splitlines())
+    return protocol.bundle(desk.source, plan.text().rstrip("\n").split("\n"))
 
 
 def _bootreport(desk: Desk, node: str, address: str, request: protocol.Request) -> bytes:

@@ -92,7 +92,7 @@ def bundle(source: str, lines: Iterable[str]) -> bytes:
 
 def trouble(source: str, text: str) -> bytes:
     """Return a whole answer that says why there is none, one `<error>` for each line of it."""
-    errors = [("error", line) for line in text.splitlines()]
+    errors = [("error", line) for line in text.split("\n")]
     return (document([*errors, ("errorcode", "1"), ("xcatdsource", source)]) + DONE).encode("utf-8", "replace")
 
 

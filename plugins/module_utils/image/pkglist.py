@@ -52,7 +52,7 @@ class _Reading:
             self.faults.append(Fault(named_by, f"the package list {path} does not exist", "Create it or correct the name"))
             return
         self.files[path] = None
-        for number, line in enumerate(text.splitlines(), 1):
+        for number, line in enumerate(text.split("\n"), 1):
             self.line(line.strip(), f"{path} line {number}", top, (*chain, path))
 
     def line(self, line: str, where: str, top: str, chain: tuple[str, ...]) -> None:

@@ -50,7 +50,7 @@ def exported_paths(exports: tuple[str, ...] = EXPORT_FILES, ganesha: tuple[str, 
     """Return (path, file that says so) of everything that this machine's NFS servers are told to give out."""
     found: list[tuple[str, str]] = []
     for name, text in _texts(exports):
-        for line in text.replace("\\\n", " ").splitlines():
+        for line in text.replace("\\\n", " ").split("\n"):
             match = re.match(r'\s*(?:"([^"]+)"|([^\s#]\S*))', line)
             if match:
                 found.append((plain(match.group(1) or match.group(2)), name))

@@ -68,7 +68,7 @@ def parse_csv(text: str, columns: Sequence[str], source: str) -> Parsed:
     Cells are plain, or in double quotes with inner quotes doubled and newlines kept. Blank lines, and the header line once more
     (two tables pasted after each other), are skipped. Raises SiteError with every fault and its line.
     """
-    number = len(text[: len(text) - len(text.lstrip())].splitlines()) + 1
+    number = text[: len(text) - len(text.lstrip())].count("\n") + 1
     where = f"{source} line {number}"
     header, _end, body = text.lstrip().partition("\n")
     if not header.startswith("#"):

@@ -106,6 +106,19 @@ def test_the_boot_plan_comes_whole_and_the_connection_ends(served: Answering, pk
     assert "level\t1\t10.9.0.1\t/lt/n1\tvers=4.2,hard,actimeo=3,nolock,ro\toptional" in lines
 
 
+def test_a_path_with_a_character_that_some_take_for_a_new_line_stays_one_line(tmp_path: Path, pki: Path) -> None:
+    names = [f"/etc/a{character}b" for character in ("\u2028", "\u2029")]
+    rows = {**tables(tmp_path / "image"), "litefile": [{"image": "ALL", "file": name} for name in names]}
+    (tmp_path / "image/rootimg/etc").mkdir(parents=True)
+    publish(tmp_path / "published/site.json", rows)
+    plan_tree(str(tmp_path / "image/rootimg"), Wanted("img1", entries_for(Site(rows), "img1"))).apply()
+    with Answering(tmp_path / "published/site.json", tmp_path / "spool", pki) as service:
+        lines = re.findall(r"  <data>(.*)</data>\n", ask(service.port, pki, "bootplan", "image=img1"))
+        assert infos(ask(service.port, pki, "litefile"))[:2] == [f"n1: tmpfs,rw      {name}" for name in names]
+    assert [line.split("\t")[1] for line in lines if line.startswith("entry\t")] == names
+    assert lines[-1] == f"end\t{len(lines) - 1}"
+
+
 def test_what_the_policy_does_not_allow_is_denied(served: Answering, pki: Path, tmp_path: Path) -> None:
     assert "Permission denied for request" in ask(served.port, pki, "tabdump", "passwd")
     publish(tmp_path / "published" / "site.json", {**tables(tmp_path / "image"), "policy": []}, 2)

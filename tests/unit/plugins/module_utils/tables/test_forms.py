@@ -101,5 +101,11 @@ def test_the_documents_sample_tables_import_verbatim(name, rows, last):
     assert (len(parsed.rows), parsed.rows[-1]["file"]) == (rows, last)
 
 
+def test_only_a_newline_ends_a_line():
+    text = '\u2028\n#image,file\n"ALL","/etc/a\u2028b\u2029\x85"\n"x'
+    assert faults_of(text) == ["content line 4"]
+    assert rows_of(text[:-2]) == [{"image": "ALL", "file": "/etc/a\u2028b\u2029\x85"}]
+
+
 def test_a_text_without_rows_holds_none():
     assert rows_of("") == rows_of("\n\n") == rows_of("#image,file\n") == []
