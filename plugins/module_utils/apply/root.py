@@ -30,6 +30,7 @@ RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
 CONFINED = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV
 RENAME_NOREPLACE = 1
+ATTEMPTS = 1000
 MAX_LINKS = 40
 """Symbolic links followed in one path, as path_resolution(7) has it."""
 
@@ -43,12 +44,17 @@ class _OpenHow(ctypes.Structure):
 
 
 def _openat2(descriptor: int, name: str, flags: int, resolve: int) -> int:
+    """Open; again when the kernel could not tell, because of a rename elsewhere, that a `..` stays inside (openat2(2), EAGAIN)."""
     how = _OpenHow(flags, 0, resolve)
-    opened = _libc.syscall(SYS_OPENAT2, descriptor, os.fsencode(name), ctypes.byref(how), ctypes.sizeof(how))
-    if opened < 0:
+    number = errno.EAGAIN
+    for _attempt in range(ATTEMPTS):
+        opened = _libc.syscall(SYS_OPENAT2, descriptor, os.fsencode(name), ctypes.byref(how), ctypes.sizeof(how))
+        if opened >= 0:
+            return int(opened)
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), name)
-    return int(opened)
+        if number != errno.EAGAIN:
+            break
+    raise OSError(number, os.strerror(number), name)
 
 
 def openat2_works(descriptor: int) -> bool:

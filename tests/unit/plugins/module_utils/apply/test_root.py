@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import stat
 from pathlib import Path
 
 import pytest
+from ansible_collections.diskless.statelite.plugins.module_utils.apply import root as root_module
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.root import Root, openat2_works
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 
@@ -39,6 +42,22 @@ def open_root(request, place):
 def test_this_kernel_has_openat2_so_both_ways_are_tested(place):
     with Root(str(place)) as root:
         assert openat2_works(root.descriptor)
+
+
+def test_a_rename_elsewhere_while_a_path_is_resolved_is_no_failure(place, monkeypatch):
+    answers = [errno.EAGAIN] * 20
+    real = root_module._libc.syscall
+
+    def syscall(*arguments):
+        if not answers:
+            return real(*arguments)
+        ctypes.set_errno(answers.pop())
+        return -1
+
+    with Root(str(place / "image")) as root:
+        monkeypatch.setattr(root_module._libc, "syscall", syscall)
+        assert root.resolve("/dir/../dir/file") == "/dir/file"
+        assert answers == []
 
 
 @pytest.mark.parametrize("link", ["out", "absolute", "loop"])
