@@ -37,6 +37,7 @@ options:
   accept_risk:
     description:
       - Whether nodes' state may be on the file system of the images, where a forged file handle reaches from one to the other.
+      - Also whether a node's own level may lie in the install directory or in a shared level, where every client can read it.
     type: bool
     default: false
   addresses:

@@ -201,7 +201,9 @@ def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> Export
     site = read_site(params["site"])
     server = params["server"]
     path = params["path"] or PATHS[server]
-    expected = wanted(site, params["addresses"] or local_addresses(), params["clients"], params["options"])
+    expected = wanted(
+        site, params["addresses"] or local_addresses(), params["clients"], params["options"], params["accept_risk"], os.path.realpath
+    )
     for warning in expected.warnings:
         warn(warning)
     faults = state_faults(site, state_directories(expected.exports))

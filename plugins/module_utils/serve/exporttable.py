@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,6 +59,11 @@ def is_inside(path: str, other: str) -> bool:
     return path == other or path.startswith(other.rstrip("/") + "/")
 
 
+def as_written(path: str) -> str:
+    """Return a path itself, for a table that is compared without looking at a file system."""
+    return path
+
+
 def check_settings(clients: Sequence[str], options: Sequence[str]) -> None:
     """Raise SiteError for clients and options that an export of the install directory cannot have."""
     faults = [
@@ -81,13 +86,15 @@ def check_settings(clients: Sequence[str], options: Sequence[str]) -> None:
 class _Gatherer:
     """Walks over nodes; one path gets one export, one node's directory never two owners."""
 
-    def __init__(self, site: Site, own: Sequence[str], clients: Sequence[str], options: Sequence[str]) -> None:
+    def __init__(self, site: Site, own: Sequence[str], clients: Sequence[str], options: Sequence[str], accept_risk: bool) -> None:
         self.site = site
+        self.accept_risk = accept_risk
         self.own = {ipaddress.ip_address(address) for address in own}
         self.clients = tuple(clients)
         self.options = ("ro", *(option for option in options if option != "ro"))
         self.installdir = site.setting("installdir").rstrip("/") or "/"
         self.found: dict[str, Export] = {}
+        self.rows: dict[str, str] = {}
         self.directories: dict[str, None] = {}
         self.warnings: dict[str, None] = {}
         self.faults: dict[Fault, None] = {}
@@ -138,62 +145,94 @@ class _Gatherer:
     def level(self, node: str, address: str, level: Level) -> None:
         """A level: the node's own directory for it alone, a shared one for the clients of the install directory."""
         self.directories[level.directory] = None
-        within = next((path for path, export in self.found.items() if is_inside(level.directory, path) and not export.own), None)
-        if within is not None:
-            if level.own:
-                self.warnings[f"{level.where}: every client of {within} can read {level.directory}; keep nodes' own levels elsewhere"] = (
-                    None
-                )
-            return
         if level.own:
             self.add(Export(level.directory, (address,), LEVEL_OPTIONS, f"level of {node}", node), level.where)
-        else:
+        elif level.directory not in self.found or self.found[level.directory].own or level.directory in self.rows:
             self.add(Export(level.directory, self.clients, LEVEL_OPTIONS, f"level {level.priority}"), level.where)
 
     def state(self, node: str, address: str, state: State) -> None:
         """The node's state directory, writable, for it alone."""
-        last = state.directory.rsplit("/", 1)[-1]
-        if last == node:
-            self.warnings[f"{state.where}: the node's name is appended to statemnt, so {node} gets {state.directory}/{node}"] = None
-        directory = f"{state.directory}/{node}"
+        directory = f"{state.directory.rstrip('/')}/{node}"
+        if state.directory.rsplit("/", 1)[-1] == node:
+            self.warnings[f"{state.where}: the node's name is appended to statemnt, so {node} gets {directory}"] = None
         self.directories[directory] = None
         self.add(Export(directory, (address,), STATE_OPTIONS, f"state of {node}", node), state.where)
 
     def add(self, export: Export, where: str) -> None:
         """Note an export; a directory that is one node's alone cannot be anything else besides."""
         other = self.found.setdefault(export.path, export)
+        self.rows.setdefault(export.path, where)
         if (other.own, other.options) != (export.own, export.options):
             self.faults[
                 Fault(where, f"{export.path} would be {other.why} and {export.why}", "Keep $node in it, so that each node has its own")
             ] = None
 
-    def check(self) -> None:
-        """No node's own directory may lie within something that others mount."""
-        shared = [path for path, export in self.found.items() if not export.own]
-        for export in [export for export in self.found.values() if export.own]:
-            for path in shared:
-                if is_inside(export.path, path):
-                    self.faults[
-                        Fault(
-                            f"directory {export.path} of node {export.own}",
-                            f"it lies in {path}, which other nodes mount",
-                            "Keep state and nodes' own levels outside of the install directory and of shared levels",
-                        )
-                    ] = None
+    def check(self, real: Callable[[str], str]) -> None:
+        """No node's own directory may lie within something that others mount, nor hold what is theirs.
+
+        A level within another shared directory needs no export of its own. `real` resolves symbolic links.
+        """
+        by_place: dict[str, list[Export]] = {}
+        for export in self.found.values():
+            by_place.setdefault(real(export.path), []).append(export)
+        for place, exports in by_place.items():
+            outer = [each for above in _upwards(place) for each in by_place.get(above, ())]
+            for export in exports:
+                for other in outer:
+                    if other.path != export.path and other.path in self.found:
+                        self.nested(export, other)
         raise_faults(self.faults)
 
+    def nested(self, export: Export, outer: Export) -> None:
+        """Judge an export that lies within another one."""
+        row = self.rows.get(export.path, export.why)
+        if export.own and not outer.own:
+            what = f"it lies in {outer.path}, which other nodes mount ({row})"
+            mend = "Keep state and nodes' own levels outside of the install directory and of shared levels"
+            if export.writable or not self.accept_risk:
+                fault = Fault(
+                    f"directory {export.path} of node {export.own}", what, mend if export.writable else f"{mend}, or set accept_risk"
+                )
+                self.faults[fault] = None
+            else:
+                self.warnings[f"accept_risk: {row}: every client of {outer.path} can read {export.path}"] = None
+                self.found.pop(export.path, None)
+        elif outer.own and outer.own != export.own:
+            what = f"{export.path} ({export.why}) lies in {outer.path}, the {outer.why} ({self.rows[outer.path]})"
+            self.faults[Fault(row, what, "Give each a directory that holds no other's")] = None
+        elif not outer.own and export.path in self.rows:
+            self.found.pop(export.path, None)
 
-def wanted(site: Site, own: Sequence[str], clients: Sequence[str], options: Sequence[str]) -> Wanted:
+
+def _upwards(place: str) -> Iterator[str]:
+    """Yield a path and every directory above it."""
+    while True:
+        yield place
+        above = place.rsplit("/", 1)[0] or "/"
+        if above == place:
+            return
+        place = above
+
+
+def wanted(
+    site: Site,
+    own: Sequence[str],
+    clients: Sequence[str],
+    options: Sequence[str],
+    accept_risk: bool = False,
+    real: Callable[[str], str] = as_written,
+) -> Wanted:
     """Return what the server with the addresses `own` exports: images, levels, and each node's state.
 
-    Raises SiteError with every row that cannot be resolved and every directory that two nodes would share.
+    Raises SiteError with every row that cannot be resolved, every directory that two nodes would share, and every own
+    directory that others mount; a level of that kind only warns with `accept_risk`. `real` resolves symbolic links.
     """
     check_settings(clients, options)
-    gatherer = _Gatherer(site, own, clients, options)
+    gatherer = _Gatherer(site, own, clients, options, accept_risk)
     gatherer.image_trees()
     for node in site.nodes():
         gatherer.node(node)
-    gatherer.check()
+    gatherer.check(real)
     exports = sorted(gatherer.found.values(), key=lambda export: export.path)
     return Wanted(tuple(exports), tuple(sorted(gatherer.directories)), tuple(gatherer.warnings))
 
