@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.identity import machine_id
 from ..nodes.mounts import Level, State, levels_of, state_of
+from ..nodes.site import split_list
 from .entry import entries_for
 from .layout import Layout, Placed
 
@@ -33,6 +34,7 @@ SETTINGS = {
     "liteactimeo": "3",
     "litelevelopts": LEVEL_OPTIONS,
     "litestateopts": STATE_OPTIONS,
+    "litecopy": "",
 }
 """Settings of ours in the site table, and what they are when unset (docs/boot-plan.md)."""
 
@@ -75,6 +77,7 @@ class NodePlan:
     stands: Mapping[str, str]
     bridges: Sequence[str]
     notes: Sequence[str]
+    copies: Sequence[str] = ()
 
     def lines(self) -> list[tuple[str, ...]]:
         """Return the plan as fields, without the end line."""
@@ -93,6 +96,7 @@ class NodePlan:
             found.append(("level", str(number), level.server, level.directory, options, necessity(level.required)))
         found.extend(("stands", path, place) for path, place in self.stands.items())
         found.extend(("bridge", path) for path in self.bridges)
+        found.extend(("copy", path) for path in self.copies)
         found.extend(step_fields(step) for step in self.steps)
         return found
 
@@ -256,5 +260,6 @@ def compile_plan(site: Site, node: str, layout: Layout, image: Image, generation
         steps=place_steps(entries, node),
         stands=layout.satisfied,
         bridges=layout.bridges,
+        copies=[path.rstrip("/") for path in split_list(site.setting("litecopy", SETTINGS["litecopy"]))],
         notes=[*_state_warning(state, node), *_pending(site, image, layout)],
     )

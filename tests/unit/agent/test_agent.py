@@ -112,7 +112,7 @@ def test_the_first_level_that_has_a_path_gives_it_and_nothing_is_merged(tmp_path
     boot = node.boot(STATE, ["/etc/app/", "/etc/one"])
     assert boot.seen["/etc/app/"]["list"] == [".dot"]
     assert boot.seen["/etc/one"]["content"] == "first\n"
-    assert boot.results["/etc/app"] == ("done", "2", "-")
+    assert boot.results["/etc/app"] == ("done", "2", "overlay")
 
 
 def test_the_node_has_its_own_identity_at_every_boot(tmp_path: Path, pki: Path) -> None:

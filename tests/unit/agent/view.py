@@ -42,6 +42,8 @@ def backing(path: str, table: list[tuple[str, str, str]]) -> str:
     for point, root, kind in table:
         if (path == point or path.startswith(point.rstrip("/") + "/")) and len(point) >= len(best[0]):
             best = (point, root, kind)
+    if best[2] == "overlay":
+        return "tmpfs"  # what is written lies there
     if best[2] == "tmpfs" and not best[1].count("/nfs/"):
         return "tmpfs"
     if "/nfs/" not in best[1]:

@@ -64,7 +64,8 @@ plan_basics() { # tmpfs size, node name and image of the plan; state
 }
 
 carry_out() { # the entries, inside the root; /dev and /proc are there only for that long
-    cp "$PLAN" "$S/system/plan" && cp "$here/entries.sh" "$S/system/entries.sh" || return 1
+    cp "$PLAN" "$S/system/plan" && cp "$here/entries.sh" "$here/overlays.sh" "$S/system" || return 1
+    modprobe -q overlay 2> /dev/null || :
     lent=''
     for place in dev proc; do
         if ! mountpoint -q "$NEWROOT/$place"; then

@@ -12,8 +12,11 @@ NL='
 S=/.statelite
 W=$S/system/work
 failures=$NL    # lines PATH<TAB>MESSAGE
+laid_over=$NL   # paths of volatile directories that are overlays
 level_numbers=''
 depth=0
+# shellcheck source=/dev/null  # beside this file
+. "$S/system/overlays.sh"
 
 failed() { # $1 path, $2 message
     failures=$failures$1$TAB$(printf '%s' "$2" | tr '\n\t' '  ')$NL
@@ -127,13 +130,14 @@ bind() { # $1 source, $2 path, $3 options
 }
 
 start_depth() {
-    rm -f "$W"/copy.* "$W"/new.*
+    rm -f "$W"/copy.* "$W"/new.* "$W"/over.*
     exec 4> "$W/depth" 5> "$W/fstab" 6> "$W/binds" 7> "$W/links"
 }
 
 # What runs when a depth is complete has names of its own: the entry that is being read keeps its variables.
 finish_depth() {
     exec 4>&- 5>&- 6>&- 7>&-
+    make_overlays
     copy_lists
     make_links
     make_binds
@@ -143,7 +147,10 @@ finish_depth() {
                 message=${failures#*"$NL$done_path$TAB"}
                 printf '%s\tfailed\t%s\t%s\n' "$done_path" "$done_from" "${message%%"$NL"*}"
                 ;;
-            *) printf '%s\tdone\t%s\t-\n' "$done_path" "$done_from" ;;
+            *)
+                case $laid_over in *"$NL$done_path$NL"*) message=overlay ;; *) message=- ;; esac
+                printf '%s\tdone\t%s\t%s\n' "$done_path" "$done_from" "$message"
+                ;;
         esac
     done < "$W/depth" >> "$S/system/results"
 }
@@ -214,6 +221,8 @@ top_entry() { # an entry with no listed parent
                 from=created
                 [ "$kind" = d ] || printf '%s\0' "${place%/*}" >> "$W/new.d"
                 printf '%s\0' "$place" >> "$W/new.$kind"
+            elif [ "$kind" = d ] && lay_over "$from" "$base$path" "$path" "$place"; then
+                :
             elif [ -e "$base$path" ]; then
                 printf '%s\0' "${path#/}" >> "$W/copy.$attach.$from"
             else
@@ -284,6 +293,10 @@ start_depth
 while IFS=$TAB read -r word path kind storage _attachment _required parent place attach level _ <&3; do
     case $word in
         entry) ;;
+        copy)
+            copied=$copied$path$NL
+            continue
+            ;;
         bridge)
             # A relative link out of a linked directory goes on leading where it led in the image.
             printf '%s\t%s\n' "$path" "$path" >&7
