@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 
-from .namespace import Inode, Namespace, StepError, above_of
+from .namespace import Inode, Namespace, Spot, StepError, above_of
 from .nodeplan import NodePlan, Step
 
 S = "/.statelite"
@@ -70,6 +70,8 @@ class Entries:
             place = level.point + step.path
             found = self.space.lookup(place)
             unread = self.space.blind if found is None else found.inode.unknown if step.kind == "d" and not found.inode.names else ""
+            if found is not None and self._is_own(found):
+                unread = "it leads to a directory that holds statelite's own"
             if unread:
                 return UNKNOWN, f"level {level.number}: {unread}"
             if step.kind != "d":
@@ -78,6 +80,13 @@ class Entries:
             elif found is not None and found.inode.kind == "d" and found.inode.names:
                 return level.number, level.point
         return ("default" if self.space.stands("/.default" + step.path) else "none"), "/.default"
+
+    def _is_own(self, spot: Spot) -> bool:
+        """Tell whether a link of a level leads to the root or among the agent's own directories, which change while it runs."""
+        place = self.space.path_of(spot)
+        if spot.inode.kind != "d" or place == "/":
+            return place == "/"
+        return spot.inode.backing == "tmpfs" and not place.startswith((f"{S}/tmpfs/", f"{S}/system/bound/", f"{S}/system/below/"))
 
     @staticmethod
     def _origin(source: str) -> str:

@@ -157,6 +157,13 @@ def test_a_level_that_leads_to_what_the_node_mounts_itself_is_not_guessed(lab: L
     assert (motd["type"], motd["reason"]) == ("unknown", "level 2: it leads to what every node mounts for itself")
 
 
+@pytest.mark.parametrize("text", ["/", "../..", "/.statelite", "../../../.."])
+def test_a_level_that_leads_to_statelites_own_is_not_guessed(lab: Lab, text: str) -> None:
+    lab.litefile({"/srv/": ""})
+    (lab.work / "10.0.0.2/common/srv").symlink_to(text)
+    assert lab.tree()["/srv"]["reason"] == "level 2: it leads to a directory that holds statelite's own"
+
+
 def test_a_missing_level_fails_the_node_only_when_it_is_required(lab: Lab) -> None:
     (lab.work / "10.0.0.2/common").rmdir()
     group = lab.ask("n1")["groups"][0]
