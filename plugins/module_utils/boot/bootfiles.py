@@ -9,10 +9,11 @@ import ctypes
 import errno
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from ..apply.files import read_bytes, sync_directory, write_file, write_link
+from ..apply.files import read_bytes, sync_directory, write_all
 from ..errors import SiteError
 from . import pxelinux
 
@@ -89,7 +90,8 @@ def _exchange_mend(code: int) -> str:
 class BootFiles:
     """What is wanted in one TFTP directory; nodes of `known` that are not named keep what they have.
 
-    `texts` is the text of each node's file, `links` the node that each link leads to.
+    `texts` is the text of each node's file, `links` the node that each link leads to, `recorded` the nodes whose files were
+    written here before. A file that is not recorded is somebody else's, and so is one that somebody wrote over ours.
     """
 
     tftpdir: str
@@ -97,33 +99,45 @@ class BootFiles:
     texts: dict[str, str] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
     pairs: dict[str, Pair] = field(default_factory=dict)
+    recorded: frozenset[str] = frozenset()
     written: list[str] = field(default_factory=list, init=False)
     linked: list[str] = field(default_factory=list, init=False)
     removed: list[str] = field(default_factory=list, init=False)
     copied: list[str] = field(default_factory=list, init=False)
+    going: set[str] = field(default_factory=set, init=False)
 
     @property
     def directory(self) -> str:
         """The directory of boot files."""
         return os.path.join(self.tftpdir, pxelinux.DIRECTORY)
 
-    def compare(self) -> None:
-        """Read the directory and note what is to be done."""
+    def compare(self, named: Collection[str]) -> None:
+        """Read the directory and note what is to be done.
+
+        Of the nodes `named` in this run, those without a text here have another directory now: they go, like nodes that are no more.
+        """
         self.copied = sorted(name for name, pair in self.pairs.items() if pair.differs(self.tftpdir))
         files, links = self._present()
         self.written = sorted(node for node, text in self.texts.items() if self._read(node) != text)
         self.linked = sorted(name for name, node in self.links.items() if links.get(name) != node)
-        gone = {name for name in files if name not in self.known and self._is_ours(name)}
+        self.going = {name for name in self.recorded if name not in self.texts and (name not in self.known or name in named)}
+        gone = {name for name in self.going if name in files and self._is_ours(name)}
+        left = self.going - (files - gone)
         stale = {
             name
             for name, node in links.items()
-            if pxelinux.is_link_name(name) and (node in gone or (node in self.texts and name not in self.links))
+            if name not in self.links and pxelinux.is_link_name(name) and (node in left or node in self.texts)
         }
         self.removed = sorted(gone) + sorted(stale)
 
-    def _present(self) -> tuple[list[str], dict[str, str]]:
+    @property
+    def unrecorded(self) -> bool:
+        """Whether the record is all that is to be changed for some node: a file that is as wanted, or one that is gone already."""
+        return bool(self.texts.keys() - self.recorded - set(self.written) or self.going - set(self.removed))
+
+    def _present(self) -> tuple[set[str], dict[str, str]]:
         """Return the names of plain files and the targets of links in the directory."""
-        files: list[str] = []
+        files: set[str] = set()
         links: dict[str, str] = {}
         try:
             with os.scandir(self.directory) as entries:
@@ -131,7 +145,7 @@ class BootFiles:
                     if entry.is_symlink():
                         links[entry.name] = os.readlink(entry.path)
                     elif entry.is_file():
-                        files.append(entry.name)
+                        files.add(entry.name)
         except FileNotFoundError:
             pass
         return files, links
@@ -142,7 +156,7 @@ class BootFiles:
         return None if content is None else content.decode(errors="replace")
 
     def _is_ours(self, name: str) -> bool:
-        return bool(pxelinux.FORM.match(self._read(name) or ""))
+        return pxelinux.is_ours(self._read(name) or "")
 
     def lines(self) -> list[str]:
         """Return one line a change."""
@@ -160,9 +174,9 @@ class BootFiles:
             self.pairs[name].put(self.tftpdir)
         if self.written or self.linked:
             os.makedirs(self.directory, exist_ok=True)
-        for node in self.written:
-            write_file(os.path.join(self.directory, node), self.texts[node].encode())
-        for name in self.linked:
-            write_link(os.path.join(self.directory, name), self.links[name])
+        write_all(
+            self.directory, {node: self.texts[node].encode() for node in self.written}, {name: self.links[name] for name in self.linked}
+        )
         for name in self.removed:
-            os.unlink(os.path.join(self.directory, name))
+            with suppress(FileNotFoundError):
+                os.unlink(os.path.join(self.directory, name))

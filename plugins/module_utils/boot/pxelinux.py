@@ -12,8 +12,12 @@ from ..nodes.interfaces import colons
 
 DIRECTORY = "pxelinux.cfg"
 ARCHITECTURES = ("x86_64", "x86", "i386", "i686")
-FORM = re.compile(r"#[^\n]*\nDEFAULT xCAT\nLABEL xCAT\n")
-"""How every file of ours (and of the original) begins; files in another form belong to somebody else."""
+OFFLINE = "offline"
+OURS = re.compile(r"#[^\n]*\nDEFAULT xCAT\nLABEL xCAT\n KERNEL [^\n]*\n APPEND [^\n]* statelite\.image=[^\n]*\n")
+"""A file that boots one of our images; the original's files have the same form and not the word."""
+
+RESERVED = re.compile(r"default|[0-9A-F]{1,8}|01(?:-[0-9a-f]{2}){6}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""The names by which pxelinux looks: for any machine, for one by its address or the first digits of it, its card, its UUID."""
 
 
 def boot_text(state: str, kernel: str, initrd: str, line: str) -> str:
@@ -40,3 +44,13 @@ def mac_link(mac: str) -> str:
 def is_link_name(name: str) -> bool:
     """Return whether a name in the directory is one by which pxelinux looks for a machine."""
     return bool(re.fullmatch(r"[0-9A-F]{8}|01(?:-[0-9a-f]{2}){6}", name))
+
+
+def is_reserved(name: str) -> bool:
+    """Return whether a file of this name would be booted by machines that are not the node of the name."""
+    return bool(RESERVED.fullmatch(name))
+
+
+def is_ours(text: str) -> bool:
+    """Return whether a boot file is one that nodeset writes."""
+    return bool(OURS.fullmatch(text.removesuffix("  IPAPPEND 2\n"))) or text == local_text(OFFLINE)
