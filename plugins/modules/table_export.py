@@ -47,7 +47,7 @@ options:
   dest:
     description:
       - File on the managed machine to write the text to; by default it is only returned.
-      - A new file can be read by its owner alone.
+      - A new file can be read by its owner alone; one that is there keeps its owner and mode. Its directory must be there.
     type: path
 seealso:
   - module: diskless.statelite.table_import

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from ..errors import SiteError
 
 SCHEMA = 1
 """Version of the tables and of this file's form; a database or snapshot with a higher one is refused."""
+TEMPORARY = ".statelite-"
+"""How the name of a file begins that has not been renamed to its place yet."""
 
 Tables = Mapping[str, Sequence[dict[str, str]]]
 
@@ -66,7 +69,7 @@ def publish(path: str, current: Callable[[], tuple[str, int, Tables]]) -> None:
     """Write what `current` gives (database identity, version, tables) to `path`, unless that version stands there.
 
     `current` is called under the lock of the directory: of two writers, the second publishes what both have written.
-    A reader sees the old snapshot or the new one; a writer that is killed leaves at most a temporary file that the next one reuses.
+    A reader sees the old snapshot or the new one; a temporary file that a killed writer left is removed by the next one.
     """
     directory = os.path.dirname(path)
     os.makedirs(directory, mode=0o750, exist_ok=True)
@@ -78,25 +81,31 @@ def publish(path: str, current: Callable[[], tuple[str, int, Tables]]) -> None:
             return
         document = {"schema": SCHEMA, "version": version, "database": database, "tables": tables}
         content = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+        for name in os.listdir(lock):
+            if name.startswith(TEMPORARY):
+                os.unlink(os.path.join(directory, name))
         replace_file(path, content, 0o640, os.fstat(lock).st_gid)
     finally:
         os.close(lock)
 
 
-def replace_file(path: str, content: bytes, mode: int, group: int) -> None:
-    """Make `path` hold `content` by one rename. The caller is alone in writing it: the temporary file's name is fixed."""
-    temporary = path + ".new"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
-        os.fchmod(stream.fileno(), mode)
-        if os.fstat(stream.fileno()).st_gid != group:
-            os.fchown(stream.fileno(), -1, group)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.rename(temporary, path)
-    directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+def replace_file(path: str, content: bytes, mode: int, group: int, owner: int = -1) -> None:
+    """Make `path` hold `content` by one rename of a file of its own, with this mode, group and (unless -1) owner."""
+    directory = os.path.dirname(path) or "."
+    descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=directory)
     try:
-        os.fsync(directory)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            os.fchown(stream.fileno(), owner, group)
+            os.fchmod(stream.fileno(), mode)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(held)
     finally:
-        os.close(directory)
+        os.close(held)

@@ -49,30 +49,35 @@ class ExportPlan:
         self.content = to_csv(table, rows) if form == "csv" else to_json_lines(rows)
         self._count = len(rows)
         self._dest = dest
+        self._lines = [] if dest is None or _content_of(dest) == self.content.encode() else [f"{dest}: {self._count} rows"]
 
     def lines(self) -> list[str]:
         """Return a line when the file is to be written."""
-        if self._dest is None or _content_of(self._dest) == self.content.encode():
-            return []
-        return [f"{self._dest}: {self._count} rows"]
+        return self._lines
 
     def result(self) -> dict[str, Any]:
         """Return the text and the number of rows in it."""
         return {"content": self.content, "count": self._count}
 
     def apply(self) -> None:
-        """Write the file, readable by its owner alone when it is new: tables may tell much about a site."""
+        """Write the file, with owner and mode of the one that is there; a new one can be read by its owner alone."""
         if self._dest is None:
             return
         try:
-            found = os.stat(self._dest) if os.path.exists(self._dest) else None
-            mode, group = (found.st_mode & 0o7777, found.st_gid) if found else (0o600, os.getegid())
-            replace_file(self._dest, self.content.encode(), mode, group)
+            found = os.lstat(self._dest) if os.path.isfile(self._dest) and not os.path.islink(self._dest) else None
+            mode, group, owner = (found.st_mode & 0o7777, found.st_gid, found.st_uid) if found else (0o600, -1, -1)
+            replace_file(self._dest, self.content.encode(), mode, group, owner)
         except OSError as error:
             raise SiteError.of(self._dest, f"it can't be written: {error.strerror}", "Give a path in a directory that is there") from error
 
 
 def _content_of(path: str) -> bytes | None:
+    """Return what the file holds, None where a new one takes the place of nothing or of a link; raises SiteError where none can be."""
+    directory = os.path.dirname(path) or "."
+    if not os.path.isdir(directory):
+        raise SiteError.of(path, f"there is no directory {directory}", "Make it first, or give a path in a directory that is there")
+    if os.path.islink(path):
+        return None
     try:
         with open(path, "rb") as stream:
             return stream.read()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -109,5 +110,32 @@ def test_a_file_is_written_when_it_differs_and_for_its_owner_alone(site, tmp_pat
     assert dest.read_text(encoding="utf-8") == OLD
     assert stat.S_IMODE(dest.stat().st_mode) == 0o600
     assert given(site, dest=str(dest))[1] == []
-    with pytest.raises(SiteError, match="can't be written"):
-        given(site, dest=str(tmp_path / "missing" / "x.csv"))
+
+
+def test_a_missing_directory_is_refused_before_anything_is_done(site, tmp_path):
+    with pytest.raises(SiteError, match="there is no directory"):
+        plan_export({"site": str(site), "table": "site", "form": "csv", "dest": str(tmp_path / "missing" / "x.csv")}, print)
+
+
+def test_only_the_file_itself_is_written_with_the_owner_and_mode_it_had(site, tmp_path):
+    taken(site, OLD)
+    dest, beside, target = tmp_path / "out/litefile.csv", tmp_path / "out/litefile.csv.new", tmp_path / "target"
+    dest.parent.mkdir()
+    for path in (dest, beside, target):
+        path.write_text("precious", encoding="utf-8")
+        path.chmod(0o604)
+    if os.geteuid() == 0:
+        os.chown(dest, 65534, 65533)
+        os.chown(beside, 65532, 65532)
+    before = dest.stat()
+    given(site, dest=str(dest))
+    after = dest.stat()
+    assert dest.read_text(encoding="utf-8") == OLD
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert beside.read_text(encoding="utf-8") == "precious"
+    dest.unlink()
+    dest.symlink_to(target)
+    given(site, dest=str(dest))
+    assert not dest.is_symlink()
+    assert target.read_text(encoding="utf-8") == "precious"
+    assert sorted(os.listdir(dest.parent)) == ["litefile.csv", "litefile.csv.new"]
