@@ -14,7 +14,10 @@ from ansible_collections.diskless.statelite.plugins.module_utils.tables.options 
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.things import Thing
 
 SOURCE = " One of O(rows), O(content) and O(src) must be given."
-SITE = "Path of the site database on the managed machine. The first module that writes makes it, and publishes a snapshot beside it."
+SITE = [
+    "Path of the site database on the managed machine, or its URL (C(sqlite:///PATH) or C(file:///PATH)).",
+    "The first module that writes makes it, and publishes a snapshot beside it.",
+]
 
 
 def cell_text(table: Table, column: Column) -> list[str]:

@@ -11,7 +11,7 @@ class ModuleDocFragment:
 options:
   site:
     description:
-      - Path of the site database on the managed machine.
+      - Path of the site database on the managed machine, or its URL (C(sqlite:///PATH) or C(file:///PATH)).
         The first module that writes makes it, and publishes a snapshot beside it.
     type: str
     default: /etc/statelite/site.db

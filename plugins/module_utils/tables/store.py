@@ -12,6 +12,7 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from urllib.parse import unquote
 
 from ..errors import SiteError
 from .columns import Row, Table
@@ -19,7 +20,7 @@ from .plan import Change
 from .schema import TABLES
 from .snapshot import SCHEMA, load_snapshot, publish, published, snapshot_path
 
-__all__ = ["DEFAULT_SITE", "Store", "load_snapshot", "open_store"]
+__all__ = ["DEFAULT_SITE", "Store", "database_path", "load_snapshot", "open_store"]
 
 DEFAULT_SITE = "/etc/statelite/site.db"
 WAIT = 60.0
@@ -28,25 +29,32 @@ WAIT = 60.0
 Tables = dict[str, list[Row]]
 
 
-def open_store(site: str) -> Store:
-    """Return the store of the site at `site`, the absolute path of an SQLite database that need not exist yet.
+def database_path(site: str) -> str:
+    """Return the path of the database that the option `site` names: an absolute path, or its URL (sqlite: or file:).
 
-    Raises SiteError for a URL: other databases come with a later release, and a password never stands in one.
+    Raises SiteError for any other URL: other databases come with a later release, and a password never stands in one.
     """
     scheme, is_url, rest = site.partition("://")
     if is_url and re.match(r"[^/@]*:[^/@]*@", rest):
         raise SiteError.of(
             f"site {scheme}://...", "the URL holds a password", "Keep it in a service file or PGPASSFILE, and leave it out of the URL"
         )
-    if is_url:
+    if is_url and scheme not in ("sqlite", "file"):
         raise SiteError.of(
             f"site {site}",
             f"databases of kind {scheme} are not in this release",
             f"Give the path of an SQLite database, such as {DEFAULT_SITE}",
         )
-    if not site.startswith("/"):
-        raise SiteError.of(f"site {site!r}", "it is no absolute path", f"Give the whole path, such as {DEFAULT_SITE}")
-    return Store(site)
+    path = unquote(rest) if is_url else site
+    if not path.startswith("/"):
+        example = f"{scheme}://{DEFAULT_SITE}" if is_url else DEFAULT_SITE
+        raise SiteError.of(f"site {site!r}", "it is no absolute path", f"Give the whole path, such as {example}")
+    return "/" + path.lstrip("/")
+
+
+def open_store(site: str) -> Store:
+    """Return the store of the site database at `site` (a path or URL, see `database_path`), which need not exist yet."""
+    return Store(database_path(site))
 
 
 class Store:

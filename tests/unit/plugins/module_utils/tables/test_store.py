@@ -151,12 +151,21 @@ def test_an_empty_file_left_by_a_killed_writer_is_taken(site):
         ("postgresql://statelite@db/site", "postgresql are not in this release"),
         ("postgresql://statelite:geheim@db/site", "holds a password"),
         ("site.db", "no absolute path"),
+        ("sqlite://site.db", "no absolute path"),
     ],
 )
 def test_a_site_that_is_no_path_is_refused_and_no_password_shown(url, told):
     with pytest.raises(SiteError, match=told) as raised:
         open_store(url)
     assert "geheim" not in str(raised.value)
+
+
+@pytest.mark.parametrize("form", ["{}", "sqlite://{}", "sqlite:///{}", "file://{}"])
+def test_a_site_is_named_by_its_path_or_by_its_url(site, form):
+    directory = site.parent / "a b%"
+    declare(form.format(str(directory / "site.db").replace("%", "%25") if "://" in form else directory / "site.db"), rows=ONE)
+    assert tables_of(directory / "site.db") == {"litefile": ONE}
+    assert (directory / "published" / "site.json").exists()
 
 
 def test_a_fault_in_any_row_writes_none(site):
