@@ -32,7 +32,10 @@ options:
   state:
     description:
       - V(present) lays the image out.
-      - V(absent) gives back the tree as it was, with names, modes, owners and times.
+      - V(absent) gives back the tree as it was, with names, modes, owners and times. It publishes nothing, as nodes can't boot such a tree.
+      - What V(absent) gives back of a published generation is the next generation; nodes go on booting the published one. The next
+        run with V(present) lays it out and publishes it. O(in_use=true) is refused there.
+      - A plain tree, not exported or with O(in_use=true), is given back where it is; nodes can't boot it until it is laid out again.
     type: str
     choices: [present, absent]
     default: present

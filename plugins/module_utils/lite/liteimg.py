@@ -117,6 +117,10 @@ class LiteimgPlan:
             limit=COPY_LIMIT,
             mend="Make room on the file system of the images, and run liteimg again",
         )
+        copied = Generation(staging, None)
+        record = copied.record()
+        if record:
+            copied.write_record({**record, "generation": self.target.number})
         shutil.copystat(self.base.path, staging)
         tree = plan_tree(os.path.join(staging, ROOTIMG), self.tree.wanted)
         tree.apply()
@@ -163,9 +167,15 @@ def plan_image(site: Site, name: str, present: bool = True, in_use: bool = False
         return LiteimgPlan(image.name, base, base, tree, False, affected if in_use else [])
     if base != published:
         return LiteimgPlan(image.name, base, base, tree, present)
+    if not present and (tree.begun or (in_use and tree.lines())):
+        what = "a run on the published tree was cut off" if tree.begun else "nodes could not boot the published generation any more"
+        mend = (
+            "Run liteimg with state present first" if tree.begun else "Leave in_use out: the tree is given back as a generation of its own"
+        )
+        raise SiteError.of(base.rootimg, what, mend)
     if not tree.lines() or in_use or tree.begun:
         return LiteimgPlan(image.name, base, base, tree, False, affected if in_use else [])
-    return LiteimgPlan(image.name, base, replace(base, number=next_number(directory)), tree, True)
+    return LiteimgPlan(image.name, base, replace(base, number=next_number(directory)), tree, present)
 
 
 def plan_liteimg(params: Mapping[str, Any], warn: Warn) -> LiteimgPlan:

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import current, latest
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import Generation, current, latest
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.lite import inuse, liteimg
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.layout import read_layout
@@ -129,15 +129,6 @@ def test_the_newest_generation_counts_not_the_published_one(tmp_path):
     assert os.readlink(tmp_path / "current") == "generations/2"
 
 
-def test_absent_of_a_published_generation_is_a_new_generation_with_the_tree_as_it_was(tmp_path):
-    first = generation(tmp_path, 1)
-    before = images.snapshot(first / "rootimg")
-    run(tmp_path, FIRST)
-    assert run(tmp_path, FIRST, present=False)["generation"] == 2
-    assert images.snapshot(tmp_path / "generations/2/rootimg") == before
-    assert run(tmp_path, FIRST, present=False)["lines"] == []
-
-
 def test_a_plain_tree_is_changed_in_place(tmp_path):
     images.build(tmp_path / "rootimg", TREE)
     done = run(tmp_path, FIRST)
@@ -233,6 +224,30 @@ def test_mounts_are_found_whatever_their_names(tmp_path):
     info = tmp_path / "mountinfo"
     info.write_text(f"1 2 0:3 / {tmp_path}/a\\040b/c rw - tmpfs x rw\n1 2 0:3 / {tmp_path}x rw - tmpfs x rw\n", encoding="utf-8")
     assert inuse.mounts_below(str(tmp_path), str(info)) == [f"{tmp_path}/a b/c"]
+
+
+def test_a_copy_has_a_record_with_its_own_number(tmp_path):
+    generation(tmp_path, 1)
+    (tmp_path / "generations/1/record.json").write_text('{"generation": 1, "inputs": {"a": "b"}}', encoding="utf-8")
+    run(tmp_path, FIRST)
+    assert run(tmp_path, SECOND)["generation"] == 2
+    assert Generation(str(tmp_path), 1).record()["generation"] == 1
+    assert Generation(str(tmp_path), 2).record() == {"generation": 2, "inputs": {"a": "b"}}
+
+
+def test_what_is_given_back_of_a_published_generation_is_one_that_nodes_do_not_boot(tmp_path):
+    generation(tmp_path, 1)
+    before = images.snapshot(tmp_path / "generations/1/rootimg")
+    run(tmp_path, FIRST)
+    back = run(tmp_path, FIRST, present=False)
+    assert (back["generation"], back["published"]) == (2, False)
+    assert os.readlink(tmp_path / "current") == "generations/1"
+    assert images.snapshot(tmp_path / "generations/2/rootimg") == before
+    assert run(tmp_path, FIRST, present=False)["lines"] == []
+    again = run(tmp_path, FIRST)
+    assert (again["generation"], again["published"]) == (2, True)
+    with pytest.raises(SiteError, match="could not boot"):
+        plan_image(site(FIRST), "img1", present=False, in_use=True, rootimgdir=str(tmp_path))
 
 
 def read_as_nobody(directory: Path) -> int:
