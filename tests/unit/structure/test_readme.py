@@ -35,6 +35,13 @@ def test_the_site_playbook_knows_every_variable_of_the_example() -> None:
     assert said <= set(VARIABLES.findall(playbook)) | {"statelite_node"}
 
 
+def test_the_example_of_the_playbooks_is_the_same() -> None:
+    directory = ROOT / "playbooks" / "example"
+    hosts = yaml.safe_load((directory / "hosts.yml").read_text(encoding="utf-8"))
+    hosts["management_node"]["vars"] = yaml.safe_load((directory / "group_vars" / "management_node.yml").read_text(encoding="utf-8"))
+    assert hosts == example()
+
+
 def test_what_the_readme_links_to_is_there() -> None:
     linked = re.findall(r"\]\(([^)#:]+)\)", README)
     assert [name for name in linked if not (ROOT / name).exists()] == []
