@@ -12,7 +12,7 @@ NL='
 S=/.statelite
 W=$S/system/work
 failures=$NL    # lines PATH<TAB>MESSAGE
-laid_over=$NL   # paths of volatile directories that are overlays
+not_laid=$NL    # volatile directories that could not be laid over their source after all
 level_numbers=''
 depth=0
 # shellcheck source=/dev/null  # beside this file
@@ -141,15 +141,15 @@ finish_depth() {
     copy_lists
     make_links
     make_binds
-    while IFS=$TAB read -r done_path done_from; do
+    while IFS=$TAB read -r done_path done_from done_how; do
         case $failures in
             *"$NL$done_path$TAB"*)
                 message=${failures#*"$NL$done_path$TAB"}
                 printf '%s\tfailed\t%s\t%s\n' "$done_path" "$done_from" "${message%%"$NL"*}"
                 ;;
             *)
-                case $laid_over in *"$NL$done_path$NL"*) message=overlay ;; *) message=- ;; esac
-                printf '%s\tdone\t%s\t%s\n' "$done_path" "$done_from" "$message"
+                case $not_laid in *"$NL$done_path$NL"*) done_how=- ;; esac
+                printf '%s\tdone\t%s\t%s\n' "$done_path" "$done_from" "$done_how"
                 ;;
         esac
     done < "$W/depth" >> "$S/system/results"
@@ -222,7 +222,7 @@ top_entry() { # an entry with no listed parent
                 [ "$kind" = d ] || printf '%s\0' "${place%/*}" >> "$W/new.d"
                 printf '%s\0' "$place" >> "$W/new.$kind"
             elif [ "$kind" = d ] && lay_over "$from" "$base$path" "$path" "$place"; then
-                :
+                how=overlay
             elif [ -e "$base$path" ]; then
                 printf '%s\0' "${path#/}" >> "$W/copy.$attach.$from"
             else
@@ -309,7 +309,7 @@ while IFS=$TAB read -r word path kind storage _attachment _required parent place
         depth=$level
         start_depth
     fi
-    from=- target=$S/$place
+    from=- how=- target=$S/$place
     case $parent in
         -) top_entry ;;
         *)
@@ -319,6 +319,6 @@ while IFS=$TAB read -r word path kind storage _attachment _required parent place
             esac
             ;;
     esac
-    printf '%s\t%s\n' "$path" "$from" >&4
+    printf '%s\t%s\t%s\n' "$path" "$from" "$how" >&4
 done 3< "$S/system/plan"
 finish_depth

@@ -63,15 +63,13 @@ make_overlays() { # all of one depth; what can't be mounted is copied
         [ "$user $group" = '0 0' ] || chown "$user:$group" "$upper"
         [ "$mode" = 755 ] || chmod "$mode" "$upper"
     done < "$W/over.list" 8< "$W/over.modes"
-    failed_overlays=''
-    mount -a -T "$W/over.fstab" > "$W/trouble" 2>&1 || failed_overlays=yes
-    [ -z "$failed_overlays" ] || cat "$W/trouble"
+    mount -a -T "$W/over.fstab" > "$W/trouble" 2>&1 && return 0
+    cat "$W/trouble"
     while IFS=$TAB read -r over_from over_path over_place upper; do
-        if [ -n "$failed_overlays" ] && ! mountpoint -q -- "$S/$over_place"; then
+        if ! mountpoint -q -- "$S/$over_place"; then
             case $over_place in tmpfs/*) way=image ;; *) way=bind ;; esac
             printf '%s\0' "${over_path#/}" >> "$W/copy.$way.$over_from"
-        else
-            laid_over=$laid_over$over_path$NL
+            not_laid=$not_laid$over_path$NL
         fi
     done < "$W/over.list"
 }
