@@ -10,7 +10,8 @@ from typing import Any
 
 from ansible_collections.diskless.statelite.plugins.module_utils.tables import things
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.columns import Column, Table
-from ansible_collections.diskless.statelite.plugins.module_utils.tables.options import info_module, row_options, rows_module
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.lite import REQUIRED
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.options import info_module, rows_module
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.things import Thing
 
 SOURCE = " One of O(rows), O(content) and O(src) must be given."
@@ -39,24 +40,26 @@ def documented(option: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in option.items() if name != "no_log"}
 
 
-def row_suboptions(thing: Thing) -> dict[str, Any]:
-    """Return the documentation of the suboptions of one row."""
-    said: dict[str, Any] = {name: documented(option) for name, option in row_options(thing).items()}
-    for column in thing.columns:
-        said[column.name]["description"] = cell_text(thing.table, column)
+def kind_of(thing: Thing, column: Column) -> str:
+    """Return what is written for a column."""
+    if column.name in thing.lists:
+        return "a list, or a text with commas"
+    return "a bool" if column.choices == REQUIRED else "a text"
+
+
+def column_texts(thing: Thing) -> list[str]:
+    """Return a paragraph for each column of a row, and one for each dictionary of a joined table and its columns."""
+    said = [f"C({column.name}), {kind_of(thing, column)}. {' '.join(cell_text(thing.table, column))}" for column in thing.columns]
     for part in thing.parts:
         columns = [part.table.column(name) for name in part.columns]
         if part.single:
-            said[part.option]["description"] = [columns[0].text, "Left alone when omitted; an empty text removes it."]
+            said.append(f"C({part.option}), a text. {columns[0].text} Left alone when omitted; an empty text removes it.")
             continue
-        said[part.option]["description"] = [
-            f"Row of the table C({part.table.name}): {part.table.text}",
-            "Left alone when omitted; an empty dictionary removes the row.",
-        ]
-        said[part.option]["suboptions"] = {
-            column.name: {**said[part.option]["options"][column.name], "description": cell_text(part.table, column)} for column in columns
-        }
-        del said[part.option]["options"]
+        said.append(
+            f"C({part.option}), a dictionary, the row of the table C({part.table.name}). {part.table.text}"
+            " Left alone when omitted; an empty dictionary removes the row."
+        )
+        said += [f"C({part.option}.{one.name}), {kind_of(thing, one)}. {' '.join(cell_text(part.table, one))}" for one in columns]
     return said
 
 
@@ -70,7 +73,10 @@ def rows_documentation(thing: Thing) -> str:
     options = rows_module(thing)["argument_spec"]
     columns = ", ".join(f"C({name})" for name in thing.csv_columns[:3])
     texts: dict[str, str | list[str]] = {
-        "rows": ["The declared rows. A row given is the whole row: columns that are left out are blank." + SOURCE],
+        "rows": [
+            "The declared rows, each a dictionary. A row given is the whole row: columns that are left out are blank." + SOURCE,
+            *column_texts(thing),
+        ],
         "content": [
             f"The rows as text: CSV with a header line C(#) and column names such as {columns}, or one JSON object a line." + SOURCE,
             "For many rows, as arguments are slow beyond about a thousand.",
@@ -83,8 +89,6 @@ def rows_documentation(thing: Thing) -> str:
         "site": SITE,
     }
     result = with_texts(options, texts)
-    result["rows"]["suboptions"] = row_suboptions(thing)
-    del result["rows"]["options"]
     return json.dumps({"options": result})
 
 

@@ -9,13 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import Fault, raise_faults
-from .columns import Row, Table, clean
+from ..errors import Fault
+from .columns import DISABLE, Row, Table, clean
 from .forms import Parsed
 from .lite import REQUIRED
 from .things import Part, Thing
 
 Tables = Mapping[str, Sequence[Row]]
+
+BOOLEANS = {
+    **dict.fromkeys(("yes", "true", "on", "y", "t", "1", "1.0"), "yes"),
+    **dict.fromkeys(("no", "false", "off", "n", "f", "0", "0.0"), "no"),
+}
+"""The words that Ansible takes for a yes or a no."""
 
 
 @dataclass(frozen=True)
@@ -27,34 +33,47 @@ class Declared:
     place: str
 
 
-def declared_rows(thing: Thing, source: Parsed) -> list[Declared]:
-    """Return the rows of a source as cells of text; raises SiteError for names and values that no table can hold."""
+def declared_rows(thing: Thing, source: Parsed) -> tuple[list[Declared], list[Fault]]:
+    """Return the rows of a source as cells of text, and every fault of names and values that no table can hold.
+
+    A row with such a fault is not among the rows.
+    """
+    rows: list[Declared] = []
     faults: list[Fault] = []
-    rows = [_declared(thing, raw, place, faults) for raw, place in zip(source.rows, source.places)]
-    raise_faults(faults)
-    return rows
+    for raw, place in zip(source.rows, source.places):
+        found: list[Fault] = []
+        row = _declared(thing, raw, place, found)
+        if row is not None and not found:
+            rows.append(row)
+        faults.extend(found)
+    return rows, faults
 
 
-def _declared(thing: Thing, raw: Mapping[str, Any], place: str, faults: list[Fault]) -> Declared:
-    given = _nested({name: value for name, value in raw.items() if value is not None})
+def _declared(thing: Thing, raw: Any, place: str, faults: list[Fault]) -> Declared | None:
+    if not isinstance(raw, Mapping):
+        faults.append(Fault(f"{thing.table.name} ({place})", f"{raw!r} is no dictionary", "Give the columns of a row as a dictionary"))
+        return None
+    given = _nested({str(name): value for name, value in raw.items() if value is not None})
     columns = {column.name for column in thing.columns}
+    key = {name: _text(given[name], thing.table, name, "", []) for name in thing.table.key if name in given}
+    address = f"{thing.table.address(key)} ({place})"
     main: Row = {}
     for name in [name for name in given if name in columns]:
-        main[name] = _text(given.pop(name), thing.table, name, f"{thing.table.name} ({place}): {name}", faults)
+        main[name] = _text(given.pop(name), thing.table, name, f"{address}: {name}", faults, name in thing.lists)
     parts = []
     for part in thing.parts:
         if part.option not in given:
             continue
         value = given.pop(part.option)
-        where = f"{thing.name} ({place}): {part.option}"
+        where = f"{address}: {part.option}"
         if part.single:
             parts.append((part, {part.columns[0]: _text(value, part.table, part.columns[0], where, faults)}))
-        elif isinstance(value, dict):
+        elif isinstance(value, Mapping):
             parts.append((part, _part_cells(part, value, where, faults)))
         else:
             faults.append(Fault(where, f"{value!r} is no dictionary", "Give its columns as a dictionary; an empty one removes the row"))
     mend = "Use " + ", ".join((*(column.name for column in thing.columns), *(part.option for part in thing.parts)))
-    faults.extend(Fault(f"{thing.name} ({place}): {name}", "there is no such column", mend) for name in given)
+    faults.extend(Fault(f"{address}: {name}", "there is no such column", mend) for name in given)
     return Declared(main, tuple(parts), place)
 
 
@@ -64,7 +83,7 @@ def _part_cells(part: Part, value: Mapping[str, Any], where: str, faults: list[F
         if name not in part.columns:
             faults.append(Fault(f"{where}.{name}", "there is no such column", "Use " + ", ".join(part.columns)))
         elif cell is not None:
-            cells[name] = _text(cell, part.table, name, f"{where}.{name}", faults)
+            cells[name] = _text(cell, part.table, name, f"{where}.{name}", faults, True)
     return cells
 
 
@@ -80,17 +99,18 @@ def _nested(row: dict[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def _text(value: Any, table: Table, column: str, where: str, faults: list[Fault]) -> str:
-    """Return a value as the text of a cell; a fault when there is none for it."""
+def _text(value: Any, table: Table, column: str, where: str, faults: list[Fault], listed: bool = False) -> str:
+    """Return a value as the text of a cell; a fault when there is none for it. `listed` allows a list, joined with commas."""
+    is_bool = table.column(column).choices == REQUIRED
     if isinstance(value, str):
-        return value
+        return BOOLEANS.get(value.strip().lower(), value) if is_bool else value
     if isinstance(value, bool):
-        if table.column(column).choices == REQUIRED:
+        if is_bool or column == DISABLE.name:
             return "yes" if value else "no"
     elif isinstance(value, (int, float)):
-        return str(value)
-    elif isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return ",".join(value)
+        return BOOLEANS.get(str(value), str(value)) if is_bool else str(value)
+    elif listed and isinstance(value, list) and all(isinstance(item, (str, int, float)) and not isinstance(item, bool) for item in value):
+        return ",".join(str(item) for item in value)
     faults.append(Fault(where, f"{value!r} is no text", "Put it in quotes"))
     return ""
 

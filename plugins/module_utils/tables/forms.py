@@ -23,7 +23,7 @@ END_OF_LINE = re.compile(r"[^\n]*\n?")
 class Parsed:
     """Rows as they stand in a text, blank cells of CSV columns as '', and the place of each, such as "line 7"."""
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Any] = field(default_factory=list)
     places: list[str] = field(default_factory=list)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from .columns import Column
-from .lite import REQUIRED
 from .schema import TABLES
 from .store import DEFAULT_SITE
 from .things import Thing
@@ -16,32 +15,9 @@ from .things import Thing
 Options = dict[str, dict[str, Any]]
 
 
-def column_type(column: Column) -> str:
-    """Return the option type of a column: yes and no are a bool, everything else is text."""
-    return "bool" if column.choices == REQUIRED else "str"
-
-
 def _option(column: Column) -> dict[str, Any]:
-    """Return the option of a column; the name key is told to be no secret."""
-    return {"type": column_type(column), **({"no_log": False} if column.name == "key" else {})}
-
-
-def row_options(thing: Thing) -> Options:
-    """Return the suboptions of one declared row.
-
-    None is required and none has choices: the core checks rows from every source, and names all faults at once.
-    """
-    options: Options = {}
-    for column in thing.columns:
-        listed = column.name in thing.lists
-        options[column.name] = {"type": "list", "elements": "str"} if listed else _option(column)
-    for part in thing.parts:
-        if part.single:
-            options[part.option] = {"type": "str"}
-        else:
-            cells = {name: {"type": column_type(part.table.column(name))} for name in part.columns}
-            options[part.option] = {"type": "dict", "options": cells}
-    return options
+    """Return the option of a key's column; the name key is told to be no secret."""
+    return {"type": "str", **({"no_log": False} if column.name == "key" else {})}
 
 
 def site_option() -> Options:
@@ -50,9 +26,12 @@ def site_option() -> Options:
 
 
 def rows_module(thing: Thing) -> dict[str, Any]:
-    """Return the arguments of `run` for the module that declares rows of `thing`."""
+    """Return the arguments of `run` for the module that declares rows of `thing`.
+
+    Rows are `raw`: the core checks them from every source alike, and names all faults of all rows with table, key and mend.
+    """
     options: Options = {
-        "rows": {"type": "list", "elements": "dict", "options": row_options(thing)},
+        "rows": {"type": "list", "elements": "raw"},
         "content": {"type": "str"},
         "src": {"type": "path"},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

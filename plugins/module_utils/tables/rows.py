@@ -53,31 +53,29 @@ class RowsPlan:
 def plan_rows(thing: Thing, params: Mapping[str, Any], warn: Warn) -> RowsPlan:
     """Return the plan that makes the declared rows of `thing` stand; raises SiteError with every fault of the rows."""
     source = read_source(params, thing.csv_columns)
-    rows = declared_rows(thing, source)
+    rows, wrong = declared_rows(thing, source)
     absent = params["state"] == "absent"
     image = params.get("exclusive_for")
-    faults = _option_faults(params)
-    if faults:
-        raise SiteError(*faults)
+    wrong.extend(_option_faults(params))
     for text in lite.location_warnings([row.main for row in rows]) if thing.table is lite.STATELITE and not absent else ():
         warn(text)
 
     def decide(tables: Tables) -> Sequence[Change]:
         if absent:
-            return _removal(thing, rows, tables)
+            return _removal(thing, rows, tables, wrong)
         going = set()
-        if params["exclusive"]:
+        if params["exclusive"] and not wrong:
             main = [row.main for row in rows]
             going = exclusive_keys(thing.table, tables[thing.table.name], main, image, params["allow_empty"])
-        return checked(_changes(thing, rows, tables, going), tables)
+        return checked(_changes(thing, rows, tables, going, wrong), tables)
 
     return RowsPlan(open_store(params["site"]), decide, [table.name for table in thing.tables])
 
 
-def _changes(thing: Thing, rows: Sequence[Declared], tables: Tables, going: set[tuple[str, ...]]) -> list[Change]:
-    """Return the changes of every table of the thing; raises SiteError with the faults of all rows."""
+def _changes(thing: Thing, rows: Sequence[Declared], tables: Tables, going: set[tuple[str, ...]], wrong: Sequence[Fault]) -> list[Change]:
+    """Return the changes of every table of the thing; raises SiteError with the faults of all rows, `wrong` among them."""
     wanted = table_rows(thing, rows, tables)
-    raise_faults([fault for table in thing.tables for fault in check_rows(table, *wanted[table.name])])
+    raise_faults([*wrong, *(fault for table in thing.tables for fault in check_rows(table, *wanted[table.name]))])
     changes = []
     for table in thing.tables:
         declared = wanted[table.name][0]
@@ -90,7 +88,7 @@ def _changes(thing: Thing, rows: Sequence[Declared], tables: Tables, going: set[
     return changes
 
 
-def _removal(thing: Thing, rows: Sequence[Declared], tables: Tables) -> list[Change]:
+def _removal(thing: Thing, rows: Sequence[Declared], tables: Tables, wrong: Sequence[Fault]) -> list[Change]:
     """Return the changes that remove the rows named, with what is joined to them."""
     unnamed = [
         Fault(f"{thing.table.name} ({row.place}): {name}", "it is missing", f"Give the {name} of the row to remove")
@@ -98,7 +96,7 @@ def _removal(thing: Thing, rows: Sequence[Declared], tables: Tables) -> list[Cha
         for name in thing.table.key
         if not row.main.get(name) and not thing.table.column(name).blank
     ]
-    raise_faults(unnamed)
+    raise_faults([*wrong, *unnamed])
     keys = keys_of(thing, rows)
     return [change for table in thing.tables for change in plan_table(table, tables[table.name], (), keys)]
 
@@ -121,7 +119,7 @@ def _option_faults(params: Mapping[str, Any]) -> list[Fault]:
 
 def read_source(params: Mapping[str, Any], columns: Sequence[str]) -> Parsed:
     """Return the declared rows from the option that was given: rows, content, or src (a path on this machine)."""
-    rows: list[dict[str, Any]] | None = params.get("rows")
+    rows: list[Any] | None = params.get("rows")
     if rows is not None:
         return Parsed(rows, [f"row {number}" for number in range(1, len(rows) + 1)])
     if params.get("content") is not None:

@@ -30,9 +30,9 @@ def plan_import(params: Mapping[str, Any], _warn: Callable[[str], None]) -> Rows
     """
     table = TABLES[params["table"]]
     source = read_source(params, table.names)
-    declared = declared_rows(Thing(table.name, table), source)
+    declared, wrong = declared_rows(Thing(table.name, table), source)
     rows = [row.main for row in declared]
-    raise_faults(check_rows(table, rows, source.places))
+    raise_faults([*wrong, *check_rows(table, rows, [row.place for row in declared])])
 
     def decide(tables: Tables) -> Sequence[Change]:
         present = tables[table.name]

@@ -108,11 +108,11 @@ def test_an_image_joins_its_columns_of_linux(site):
 @pytest.mark.parametrize(
     ("row", "where"),
     [
-        ({"node": "n1", "nodetype": {"os": 12, "flavour": "x"}}, "node (line 1): nodetype.flavour"),
-        ({"node": "n1", "colour": "red"}, "node (line 1): colour"),
-        ({"node": "n1", "nodetype": "debian12"}, "node (line 1): nodetype"),
-        ({"node": "n1", "ip": {"a": 1}}, "node (line 1): ip"),
-        ({"node": "n1", "comments": True}, "nodelist (line 1): comments"),
+        ({"node": "n1", "nodetype": {"os": 12, "flavour": "x"}}, "nodelist n1 (line 1): nodetype.flavour"),
+        ({"node": "n1", "colour": "red"}, "nodelist n1 (line 1): colour"),
+        ({"node": "n1", "nodetype": "debian12"}, "nodelist n1 (line 1): nodetype"),
+        ({"node": "n1", "ip": {"a": 1}}, "nodelist n1 (line 1): ip"),
+        ({"node": "n1", "comments": True}, "nodelist n1 (line 1): comments"),
         ({"node": "n1", "mac": "52:54"}, "mac n1 (line 1): mac"),
         ({"ip": "10.0.0.1"}, "nodelist '' (line 1): node"),
     ],
@@ -122,6 +122,35 @@ def test_a_value_that_no_table_can_hold_is_told_with_its_place(site, row, where)
         declare(site, things.NODE, content=json.dumps(row))
     assert where in [fault.where for fault in raised.value.faults]
     assert not site.exists()
+
+
+def test_every_fault_of_every_row_is_told_at_once_with_key_and_mend(site):
+    rows = [
+        {"file": "/ok"},
+        {"file": "/y", "required": "maybe"},
+        {"file": "/z", "optoins": "x"},
+        {"image": "i", "file": "etc/x"},
+        {"file": ["/a", "/b"]},
+        "x",
+    ]
+    for options in ({}, {"exclusive": True}):
+        with pytest.raises(SiteError) as raised:
+            declare(site, rows=rows, **options)
+        assert sorted(fault.where for fault in raised.value.faults) == [
+            "litefile (row 6)",
+            "litefile ALL '' (row 5): file",
+            "litefile ALL /y (row 2): required",
+            "litefile ALL /z (row 3): optoins",
+            "litefile i etc/x (row 4): file",
+        ]
+        assert all(fault.mend for fault in raised.value.faults)
+    assert not site.exists()
+
+
+@pytest.mark.parametrize(("value", "cell"), [(True, "yes"), (False, "no"), ("true", "yes"), ("Off", "no"), (1, "yes")])
+def test_a_bool_is_taken_in_every_form_that_ansible_has_for_it(site, value, cell):
+    declare(site, rows=[{"file": "/a", "required": value}, {"file": "/b", "disable": True}])
+    assert tables_of(site)["litefile"] == [{"file": "/a", "required": cell}, {"file": "/b", "disable": "yes"}]
 
 
 def test_two_nodes_of_one_address_are_refused(site):
