@@ -30,15 +30,18 @@ def test_recorded_boots_are_predicted(name: str, tmp_path: Path, pki: Path) -> N
 
 
 @pytest.mark.parametrize("attachment", ["link", "bind"])
-@pytest.mark.parametrize("parent", ["tmpfs", "persistent"])
-@pytest.mark.parametrize("child", ["tmpfs", "persistent", "ro", "con"])
-def test_every_pair_is_predicted_twice(attachment: str, parent: str, child: str, tmp_path: Path, pki: Path) -> None:
-    files = {"/srv/p/": f"{attachment},{parent}", "/srv/p/sub/c": f"{attachment},{child}"}
-    files["/srv/p/sub/new"] = f"{attachment},{child}"
+def test_every_pair_is_predicted_twice(attachment: str, tmp_path: Path, pki: Path) -> None:
+    files = {}
+    for parent in ("tmpfs", "persistent"):
+        for child in ("tmpfs", "persistent", "ro", "con"):
+            place = f"/srv/{parent} {child}"
+            files[f"{place}/"] = f"{attachment},{parent}"
+            files |= {f"{place}/sub/{name}": f"{attachment},{child}" for name in ("c", "new")}
     node = node_with(tmp_path, pki, files)
-    for name in ("sub/c", "sub/other"):
-        node.file(f"image/rootimg/srv/p/{name}", f"{name}\n", 0o640)
-    node.file("nfs/10.0.0.2/common/srv/p/sub/c", "level\n", 0o600)
+    for path in [path for path in files if path.endswith("/")]:
+        for name in ("sub/c", "sub/other"):
+            node.file(f"image/rootimg{path}{name}", f"{name}\n", 0o640)
+        node.file(f"nfs/10.0.0.2/common{path}sub/c", "level\n", 0o600)
     node.lay_out()
     for _boot in range(2):
         found, _view = differences(node, STATE)
@@ -46,19 +49,19 @@ def test_every_pair_is_predicted_twice(attachment: str, parent: str, child: str,
 
 
 @pytest.mark.parametrize("attachment", ["link", "bind"])
-@pytest.mark.parametrize("name", NAMES)
-def test_every_name_is_predicted(attachment: str, name: str, tmp_path: Path, pki: Path) -> None:
-    storages = ("tmpfs", "persistent", "ro", "con")
-    files = {f"/etc/{storage} {name}": f"{attachment},{storage}" for storage in storages}
-    files |= {f"/srv/{storage} {name}/": f"{attachment},{storage}" for storage in ("tmpfs", "persistent", "ro")}
+def test_every_name_is_predicted(attachment: str, tmp_path: Path, pki: Path) -> None:
+    files = {f"/etc/{storage} {name}": f"{attachment},{storage}" for storage in ("tmpfs", "persistent", "ro", "con") for name in NAMES}
+    files |= {f"/srv/{storage} {name}/": f"{attachment},{storage}" for storage in ("tmpfs", "persistent", "ro") for name in NAMES}
     node = node_with(tmp_path, pki, files)
     for path in files:
-        node.file(f"image/rootimg{path}" + (f"in {name}" if path.endswith("/") else ""), "image\n", 0o640)
-    for path in (f"/etc/ro {name}", f"/etc/con {name}", f"/srv/ro {name}/in {name}"):
-        node.file(f"nfs/10.0.0.2/common{path}", "level\n")
+        node.file(f"image/rootimg{path}" + ("in" if path.endswith("/") else ""), "image\n", 0o640)
+    for name in NAMES:
+        for path in (f"/etc/ro {name}", f"/etc/con {name}", f"/srv/ro {name}/in {name}"):
+            node.file(f"nfs/10.0.0.2/common{path}", "level\n")
     node.lay_out()
-    found, _view = differences(node, STATE)
+    found, view = differences(node, STATE)
     assert found == []
+    assert {result.status for result in view.results.values()} == {"done"}
 
 
 EXAMPLES = int(os.environ.get("STATELITE_BOOTS", "12"))
