@@ -29,6 +29,7 @@ class Log:
     def __init__(self, path: Path, ends: float) -> None:
         self.path = path
         self.ends = ends
+        self.remarks: list[str] = []
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("", encoding="utf-8")
 
@@ -36,6 +37,11 @@ class Log:
         """Add a line of our own."""
         with self.path.open("a", encoding="utf-8") as log:
             log.write(f"{text}\n")
+
+    def remark(self, text: str) -> None:
+        """Add a line of our own that stands in the report too: what a stage could not try here."""
+        self.say(text)
+        self.remarks.append(text)
 
     def text(self) -> str:
         """Return everything that was written so far."""
@@ -134,7 +140,8 @@ def run(stages: Sequence[Stage]) -> int:
             log.say(fault)
         spent = time.monotonic() - start
         where = log.path.relative_to(ROOT)
-        print(f"{'FAIL' if fault else 'ok':4} {stage.name:12} {spent:7.1f} s  {where}{f'  {fault}' if fault else ''}", flush=True)
+        told = "; ".join([*log.remarks, *([fault] if fault else [])])
+        print(f"{'FAIL' if fault else 'ok':4} {stage.name:12} {spent:7.1f} s  {where}{f'  {told}' if told else ''}", flush=True)
         if fault is None:
             passed += count
             continue
