@@ -16,6 +16,9 @@ description:
   - Files of others are never written. A C(dhcp-host) line of theirs for one of our nodes is refused by file and line.
   - The whole configuration as it would be is tested by dnsmasq itself before the file is put in place. Restarting the daemon is the
     caller's.
+  - Leases that stand in the way are dropped from dnsmasq's lease file and shown in the diff, namely those of a node's address with another
+    hardware address, and those of hosts that were in the drop-in and are no more. As dnsmasq keeps its leases in memory, C(dnsmasq.service)
+    is stopped for that when it runs, and started again. A daemon that systemd does not run has to be stopped by the caller.
 author:
   - diskless.statelite contributors (!UNKNOWN)
 options:
@@ -55,6 +58,11 @@ options:
       - The main configuration file, which is only read.
     type: path
     default: /etc/dnsmasq.conf
+  lease_file:
+    description:
+      - The file of dnsmasq's leases; by default what C(dhcp-leasefile) of the main file or of another drop-in says, else
+        C(/var/lib/misc/dnsmasq.leases).
+    type: path
 extends_documentation_fragment:
   - diskless.statelite.attributes
   - diskless.statelite.site

@@ -24,6 +24,7 @@ from ..nodes.servers import tftpserver
 from ..nodes.site import Site, split_list
 from ..tables.columns import Row
 from ..tables.store import DEFAULT_SITE, open_store
+from . import leases
 
 SPEC: dict[str, Any] = {
     "interfaces": {"type": "list", "elements": "str", "default": []},
@@ -33,6 +34,7 @@ SPEC: dict[str, Any] = {
     "boot_file": {"type": "str", "default": "lpxelinux.0"},
     "path": {"type": "path", "default": "/etc/dnsmasq.d/statelite.conf"},
     "main_file": {"type": "path", "default": "/etc/dnsmasq.conf"},
+    "lease_file": {"type": "path"},
     "site": {"type": "str", "default": DEFAULT_SITE},
 }
 """The options of the module."""
@@ -249,9 +251,15 @@ def _binds(files: Iterable[str]) -> bool:
     return any(line in ("bind-interfaces", "bind-dynamic") for path in files for _place, line in _lines(path))
 
 
+def _lease_file(files: Iterable[str]) -> str:
+    """Return where dnsmasq keeps its leases: what a file of others says last, else Debian's place."""
+    said = [line.partition("=") for path in files for _place, line in _lines(path)]
+    return next((value.strip() for key, _equals, value in reversed(said) if key.strip() == "dhcp-leasefile"), leases.LEASES)
+
+
 @dataclass
 class DnsmasqPlan:
-    """The drop-in as it is and as it has to be."""
+    """The drop-in as it is and as it has to be, and the leases that stand in its way."""
 
     path: str
     main: str
@@ -259,14 +267,17 @@ class DnsmasqPlan:
     present: str | None
     text: str
     found: list[Host]
+    lease_file: str
+    stale: list[leases.Lease]
 
     def lines(self) -> list[str]:
-        """Return the lines that come and go."""
+        """Return the lines that come and go, and the leases that are dropped."""
+        dropped = [f"- {self.lease_file}: {lease.line}" for lease in self.stale]
         if self.present == self.text:
-            return []
+            return dropped
         old, new = (self.present or "").splitlines(), self.text.splitlines()
         gone = [f"- {line}" for line in old if line not in set(new)]
-        return gone + [f"+ {line}" for line in new if line not in set(old)] or [f"~ {self.path}"]
+        return (gone + [f"+ {line}" for line in new if line not in set(old)] or [f"~ {self.path}"]) + dropped
 
     def result(self) -> dict[str, Any]:
         """Return the file and the hosts in it."""
@@ -287,10 +298,22 @@ class DnsmasqPlan:
             shutil.rmtree(directory)
 
     def apply(self) -> None:
-        """Put the drop-in in place after dnsmasq has accepted it."""
+        """Put the drop-in in place after dnsmasq has accepted it; leases are dropped while the daemon is stopped, and before.
+
+        Cut off in between, the next run still finds in the old drop-in whose leases were to go.
+        """
         self.validate()
-        os.makedirs(os.path.dirname(self.path), exist_ok=True)
-        write_file(self.path, self.text.encode())
+        stopped = bool(self.stale) and leases.is_running()
+        if stopped:
+            leases.stop()
+        try:
+            if self.stale:
+                leases.drop(self.lease_file, [(lease.mac, lease.address) for lease in self.stale])
+            os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            write_file(self.path, self.text.encode())
+        finally:
+            if stopped:
+                leases.start()
 
 
 def plan(site: Site, params: dict[str, Any], own: Sequence[str]) -> DnsmasqPlan:
@@ -301,9 +324,18 @@ def plan(site: Site, params: dict[str, Any], own: Sequence[str]) -> DnsmasqPlan:
     found = hosts(site, own) if params["dhcp"] else []
     others = foreign_files(params["main_file"], path)
     raise_faults(conflicts(found, foreign_hosts(others)))
-    present = read_bytes(path)
+    raw = read_bytes(path)
+    present = None if raw is None else raw.decode(errors="replace")
     text = render(site, found, params, _binds(others))
-    return DnsmasqPlan(path, params["main_file"], others, None if present is None else present.decode(errors="replace"), text, found)
+    lease_file = params["lease_file"] or _lease_file(others)
+    stale = _stale(lease_file, found, present or "") if params["dhcp"] else []
+    return DnsmasqPlan(path, params["main_file"], others, present, text, found, lease_file, stale)
+
+
+def _stale(path: str, found: Iterable[Host], present: str) -> list[leases.Lease]:
+    """Return the leases that have to go so that every host gets its address, and no host that is gone keeps one."""
+    known = leases.parse((read_bytes(path) or b"").decode("utf-8", "surrogateescape"))
+    return leases.stale(known, [(host.mac, host.address) for host in found], leases.given(present))
 
 
 def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> DnsmasqPlan:
