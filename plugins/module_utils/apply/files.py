@@ -11,6 +11,9 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 
+FEW = 64
+"""Up to how many files are synced one by one; a sync of the whole file system waits for what others write too."""
+
 LINK_IN_WORK = ".statelite-link-"
 """How the name of a link begins that has not been renamed to its place yet."""
 
@@ -67,7 +70,7 @@ def write_link(path: str, target: str) -> None:
 def write_all(directory: str, files: Mapping[str, bytes], links: Mapping[str, str], mode: int = 0o644) -> None:
     """Replace many files and links of one directory, each by one rename; all content is on the disk before the first of them.
 
-    One sync of the file system stands for one of each file, which takes minutes for the nodes of a large site.
+    For many files one sync of the file system stands for one of each, which takes minutes for the nodes of a large site.
     """
     if not files and not links:
         return
@@ -77,9 +80,13 @@ def write_all(directory: str, files: Mapping[str, bytes], links: Mapping[str, st
             with open(os.path.join(staging, name), "wb") as stream:
                 stream.write(content)
                 os.fchmod(stream.fileno(), mode)
+                if len(files) <= FEW:
+                    stream.flush()
+                    os.fsync(stream.fileno())
         for name, target in links.items():
             os.symlink(target, os.path.join(staging, name))
-        _sync_file_system(directory)
+        if len(files) > FEW:
+            _sync_file_system(directory)
         for name in [*files, *links]:
             os.rename(os.path.join(staging, name), os.path.join(directory, name))
     finally:

@@ -102,8 +102,8 @@ def _state_rows(site: Site, node: str, image: Image) -> list[tuple[str, Row]]:
     found: list[tuple[str, Row]] = []
     for holder, source in [(node, f"node {node}"), *((group, f"group {group}") for group in site.groups(node))]:
         ranked = []
-        for row in site.rows("statelite"):
-            near = rank(row, image) if row.get("node") == holder else None
+        for row in site.rows_of("statelite", holder):
+            near = rank(row, image)
             if near is not None:
                 ranked.append((near, row))
         found.extend((source, row) for _near, row in sorted(ranked, key=lambda pair: pair[0]))

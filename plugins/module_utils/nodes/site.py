@@ -34,7 +34,7 @@ class Site:
     def __init__(self, tables: Mapping[str, Sequence[Row]], here: Sequence[str] = ()) -> None:
         self.here = tuple(here)
         self._tables = {name: [row for row in rows if live(row)] for name, rows in tables.items()}
-        self._holders: dict[str, dict[str, Row]] = {}
+        self._holders: dict[str, dict[str, list[Row]]] = {}
         self._groups: dict[str, list[str]] | None = None
         self._addresses: dict[str, str] | None = None
         self.joined_attributes = self._joined_attributes()
@@ -58,9 +58,16 @@ class Site:
 
     def holder(self, table: str, name: str) -> Row | None:
         """Return the row of a node table for a node or group name (the last one, should there be several)."""
+        rows = self.rows_of(table, name)
+        return rows[-1] if rows else None
+
+    def rows_of(self, table: str, name: str) -> Sequence[Row]:
+        """Return the rows of a node table for a node or group name, of a table that may have several for one."""
         if table not in self._holders:
-            self._holders[table] = {row.get("node") or "": row for row in self.rows(table)}
-        return self._holders[table].get(name)
+            holders = self._holders[table] = {}
+            for row in self.rows(table):
+                holders.setdefault(row.get("node") or "", []).append(row)
+        return self._holders[table].get(name, ())
 
     def setting(self, key: str, default: str = "") -> str:
         """Return a key of the site table; its documented default, else `default`, when it is not set."""
