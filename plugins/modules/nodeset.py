@@ -14,7 +14,9 @@ description:
   - Writes the boot file of each node of a noderange, the links by which the boot loader finds it, and the image's kernel and
     initramfs, as a pair, into the TFTP directory.
   - Everything is checked first. A node or image with a fault fails the whole task, with every fault named, and nothing is written.
-  - Only files that differ are written. Boot files of nodes that the table C(nodelist) no longer has are removed.
+  - Only files that differ are written. Boot files of nodes that the table C(nodelist) no longer has are removed, and so is the old
+    one of a node of the noderange that has another C(noderes.tftpdir) now.
+  - Only what this site wrote is removed. C(boot-files.json) beside the site database records it; a TFTP directory may be shared.
 options:
   noderange:
     description:
@@ -71,7 +73,7 @@ nodes:
       type: str
       sample: /tftpboot/pxelinux.cfg/n1
 removed:
-  description: Boot files and links of nodes that are no more.
+  description: Boot files and links of nodes that are no more, or have another TFTP directory or address.
   returned: success
   type: list
   elements: str

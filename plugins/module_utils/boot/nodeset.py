@@ -298,7 +298,9 @@ def nodetype_changes(site: Site, images: dict[str, str]) -> list[Change]:
 
 
 def plan(site: Site, database: str, noderange: str, state: str, warn: Callable[[str], None], read_at: int | None = None) -> NodesetPlan:
-    """Return the plan that makes the nodes of `noderange` boot as `state` says; `read_at` is the version of the site.
+    """Return the plan that makes the nodes of `noderange` boot as `state` says; `read_at` is the version that `site` was read at.
+
+    `database` is the path of the site database.
 
     Raises SiteError with every fault of every node and image.
     """
@@ -366,4 +368,4 @@ def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> Nodese
     """Read the site and plan; `params` are the options of the module."""
     with open_store(params["site"]) as store:
         version, tables = store.read()
-    return plan(Site(tables, local_addresses()), params["site"], params["noderange"], params["state"], warn, version)
+    return plan(Site(tables, local_addresses()), store.path, params["noderange"], params["state"], warn, version)

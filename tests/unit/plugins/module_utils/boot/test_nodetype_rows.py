@@ -46,6 +46,13 @@ def test_alone_the_rows_are_as_planned(store: Store) -> None:
     assert planned(store).lines() == []
 
 
+def test_the_record_stands_beside_the_database_that_a_url_names(store: Store) -> None:
+    decided = read_and_plan({"site": f"file://{store.path}", "noderange": "n1", "state": "offline"}, lambda _text: None)
+    decided.apply()
+    assert decided.site == store.path
+    assert (Path(store.path).parent / "boot-files.json").is_file()
+
+
 def test_what_somebody_wrote_meanwhile_stays(store: Store) -> None:
     plan = planned(store)
     store.write([Change(TABLES["nodetype"], {"node": "n1"}, {"node": "n1", "provmethod": "img0", "supportedarchs": "x86_64"})])
