@@ -183,8 +183,8 @@ def reload_server(server: str, path: str) -> None:
 def in_effect(server: str, path: str, expected: Wanted, text: str, settle: bool = False) -> list[str]:
     """Return how what the running server exports differs from what is wanted; empty when it does not run."""
     if server == KERNEL:
-        table = kernelexports.effective(kernelexports.parse(ETAB, _text(ETAB)))
-        return kernelexports.differences(table, expected.exports)
+        table = kernelexports.effective(kernelexports.parse(ETAB, _text(ETAB)), os.path.realpath)
+        return kernelexports.differences(table, expected.exports, os.path.realpath)
     if not is_running(server, path):
         return []
     deadline = time.monotonic() + (SETTLE if settle else 0)
@@ -213,7 +213,7 @@ def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> Export
         faults = []
     own = PATHS[KERNEL] if server == GANESHA else path
     lines = foreign_lines(params["foreign_files"], own)
-    blocking = kernelexports.in_the_way(lines, expected.exports)
+    blocking = kernelexports.in_the_way(lines, expected.exports, os.path.realpath)
     if not params["take_over"]:
         faults += [
             Fault(
@@ -259,8 +259,8 @@ def _check_whole_set(
         return
     files = dict.fromkeys([line.file for line in lines] + [path])
     texts = {file: text if file == path else taken[file][1] if file in taken else _text(file) for file in files}
-    table = kernelexports.effective(line for file, each in texts.items() for line in kernelexports.parse(file, each))
-    found = kernelexports.differences(table, expected.exports)
+    table = kernelexports.effective((line for file, each in texts.items() for line in kernelexports.parse(file, each)), os.path.realpath)
+    found = kernelexports.differences(table, expected.exports, os.path.realpath)
     raise_faults(Fault(f"export files together with {path}", each, "Correct the file that says so") for each in found)
 
 

@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from .exporttable import EVERYBODY, Export, is_inside
+from .exporttable import EVERYBODY, Export, as_written, is_inside
 
 HEADER = "# Written by diskless.statelite (module exports). Changes made here are lost.\n"
+DEFAULTS = {
+    "ro": "rw", "sync": "async", "root_squash": "no_root_squash", "no_all_squash": "all_squash", "no_subtree_check": "subtree_check",
+    "secure": "insecure", "hide": "nohide", "wdelay": "no_wdelay", "nocrossmnt": "crossmnt", "acl": "no_acl",
+}  # fmt: skip
+"""What exports(5) does unless the other word of the pair is said."""
+
+OTHERWISE = {**DEFAULTS, **{other: word for word, other in DEFAULTS.items()}}
+VALUES = ("anonuid", "anongid", "sec")
 MARK = "# taken over by diskless.statelite: "
 
 
@@ -40,6 +48,22 @@ class Line:
 def access(options: Sequence[str]) -> str:
     """Return `rw` or `ro`: the last of the two that stands in the options, `ro` when none does (exports(5))."""
     return next((option for option in reversed(options) if option in ("ro", "rw")), "ro")
+
+
+def said(options: Sequence[str], option: str) -> str:
+    """Return what the options say on the subject of `option`: the last word of its pair, or the last value of its name."""
+    name, equals, _value = option.partition("=")
+    if equals:
+        return next((each for each in reversed(options) if each.startswith(f"{name}=")), f"no {name}")
+    pair = (option, OTHERWISE[option])
+    return next((each for each in reversed(options) if each in pair), option if option in DEFAULTS else OTHERWISE[option])
+
+
+def unlike(options: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Return what the options say otherwise than those wanted; words without an opposite are not compared."""
+    compared = [option for option in wanted if option in OTHERWISE or option.partition("=")[0] in VALUES]
+    meant = list(dict.fromkeys(said(wanted, option) for option in compared))
+    return [said(options, option) for option in meant if said(options, option) != option]
 
 
 def unescaped(text: str) -> str:
@@ -103,17 +127,19 @@ def render(exports: Iterable[Export]) -> str:
     return "".join(lines)
 
 
-def in_the_way(lines: Iterable[Line], exports: Sequence[Export]) -> list[tuple[Line, Export]]:
+def in_the_way(lines: Iterable[Line], exports: Sequence[Export], real: Callable[[str], str] = as_written) -> list[tuple[Line, Export]]:
     """Return the foreign lines that would win over one of ours or open what ours closes.
 
     A line for the same or an enclosing path wins over a later file (tried, decisions.md). A line below one of
-    ours opens it when either of the two is writable or ours is one node's alone.
+    ours opens it when either of the two is writable or ours is one node's alone. `real` resolves symbolic links.
     """
     found = []
+    places = [(export, real(export.path)) for export in exports]
     for line in lines:
-        for export in exports:
-            below = is_inside(line.path, export.path)
-            if is_inside(export.path, line.path) or (below and (line.writable or export.writable or export.own)):
+        place = real(line.path)
+        for export, own in places:
+            below = is_inside(place, own)
+            if is_inside(own, place) or (below and (line.writable or export.writable or export.own)):
                 found.append((line, export))
                 break
     return found
@@ -128,29 +154,33 @@ def commented(text: str, lines: Iterable[Line]) -> str:
     return "\n".join(physical)
 
 
-def effective(lines: Iterable[Line]) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Return (path, client) -> options as the server takes them: the first line for a pair wins."""
+def effective(lines: Iterable[Line], real: Callable[[str], str] = as_written) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Return (path, client) -> options as the server takes them: the first line for a pair wins; it resolves links by `real`."""
     table: dict[tuple[str, str], tuple[str, ...]] = {}
     for line in lines:
         for client, options in line.clients:
-            table.setdefault((line.path, client), options)
+            table.setdefault((real(line.path), client), options)
     return table
 
 
-def differences(table: dict[tuple[str, str], tuple[str, ...]], exports: Sequence[Export]) -> list[str]:
+def differences(
+    table: dict[tuple[str, str], tuple[str, ...]], exports: Sequence[Export], real: Callable[[str], str] = as_written
+) -> list[str]:
     """Return how the table in effect differs from ours, in words; pairs that do not touch our paths do not count."""
-    wanted = {(export.path, client): export for export in exports for client in export.clients}
+    places = [(export, real(export.path)) for export in exports]
+    wanted = {(place, client): export for export, place in places for client in export.clients}
     found = []
-    for (path, client), export in wanted.items():
-        options = table.get((path, client))
+    for (place, client), export in wanted.items():
+        options = table.get((place, client))
+        other = [] if options is None else unlike(options, export.options)
         if options is None:
-            found.append(f"{path} is not exported to {client}")
-        elif access(options) != ("rw" if export.writable else "ro"):
-            found.append(f"{path} is exported to {client} {access(options)}")
+            found.append(f"{export.path} is not exported to {client}")
+        elif other:
+            found.append(f"{export.path} is exported to {client} {', '.join(other)}")
     for (path, client), options in table.items():
         if (path, client) in wanted:
             continue
-        touched = [export for export in exports if is_inside(export.path, path) or is_inside(path, export.path)]
-        if any(is_inside(export.path, path) or access(options) == "rw" or export.own for export in touched):
+        touched = [(export, place) for export, place in places if is_inside(place, path) or is_inside(path, place)]
+        if any(is_inside(place, path) or access(options) == "rw" or export.own for export, place in touched):
             found.append(f"{path} is exported to {client} {access(options)}, which nothing declares")
     return found

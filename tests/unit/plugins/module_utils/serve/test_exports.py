@@ -143,7 +143,7 @@ def test_lines_taken_over_stay_as_comments_and_have_no_effect() -> None:
 def test_the_first_line_for_a_client_wins_and_a_difference_is_told() -> None:
     exports = [Export("/install", ("*",), OPTIONS, "images")]
     both = [*kernelexports.parse("a", "/install *(rw)\n"), *kernelexports.parse("b", kernelexports.render(exports))]
-    assert kernelexports.differences(kernelexports.effective(both), exports) == ["/install is exported to * rw"]
+    assert kernelexports.differences(kernelexports.effective(both), exports) == ["/install is exported to * rw, root_squash"]
     assert kernelexports.differences(kernelexports.effective(both[1:]), exports) == []
     assert kernelexports.differences(kernelexports.effective(kernelexports.parse("a", "/ 10.0.0.1(rw)")), exports) == [
         "/install is not exported to *",
