@@ -5,6 +5,7 @@
 # Volatile directories without a copy: their source below, tmpfs above. Sourced by entries.sh, in the node's root.
 
 overlays=0 field=''
+noted=$NL       # directories on the way that will be made
 copied=$NL      # paths that the plan wants copied
 
 lay_over() { # $1 source number, $2 source, $3 path, $4 place: 0 when the place will be an overlay of the source
@@ -15,24 +16,34 @@ lay_over() { # $1 source number, $2 source, $3 path, $4 place: 0 when the place 
     fi
     overlays=$((overlays + 1))
     over=$S/system/over/$overlays lower=$2
-    parents_like "${2%"$3"}" "$S/${4%"$3"}" "${3%/*}" || return 1
     case $lower in
         *[,:\\\"]*) mkdir -p "$over" && lower=$over/lower && ln -s -- "$2" "$lower" || return 1 ;;
     esac
-    printf '%s\0%s\0%s\0' "$over/upper" "$over/work" "$S/$4" >> "$W/over.make"
-    printf '%s\0' "$2" >> "$W/over.sources"
-    printf '%s\t%s\t%s\t%s\n' "$1" "$3" "$4" "$over/upper" >> "$W/over.list"
+    parents_like "${2%"$3"}" "$S/${4%"$3"}" "${3%/*}"
+    # An overlay's top has the mode and owner of its upper directory.
+    made_like "$2" "$over/upper"
+    printf '%s\0%s\0' "$over/work" "$S/$4" >> "$W/over.make"
+    printf '%s\t%s\t%s\n' "$1" "$3" "$4" >> "$W/over.list"
     escaped "$lower"
     options="lowerdir=$field,upperdir=$over/upper,workdir=$over/work"
     escaped "$S/$4"
     printf 'overlay %s overlay %s 0 0\n' "$field" "$options" >> "$W/over.fstab"
 }
 
-parents_like() { # $1 source root, $2 area, $3 path: the directories on the way exist in the area, as they are in the source
+parents_like() { # $1 source root, $2 area, $3 path: the directories on the way are made in the area as they are in the source
     if [ -d "$2$3" ]; then
         return 0
     fi
-    parents_like "$1" "$2" "${3%/*}" && mkdir "$2$3" && chown --reference="$1$3" "$2$3" && chmod --reference="$1$3" "$2$3"
+    case $noted in *"$NL$2$3$NL"*) return 0 ;; esac
+    noted=$noted$2$3$NL
+    parents_like "$1" "$2" "${3%/*}"
+    made_like "$1$3" "$2$3"
+}
+
+made_like() { # $1 source, $2 directory: it is made with the mode and owner of the source
+    printf '%s\0' "$1" >> "$W/over.sources"
+    printf '%s\0' "$2" >> "$W/over.make"
+    printf '%s\n' "$2" >> "$W/over.made"
 }
 
 overlay_works() { # $1 source number, $2 a directory of it: 0 when node and source can; tried once for each source
@@ -58,14 +69,14 @@ make_overlays() { # all of one depth; what can't be mounted is copied
     [ -s "$W/over.list" ] || return 0
     xargs -0 mkdir -p -- < "$W/over.make"
     xargs -0 stat -L --printf='%a %u %g\n' -- < "$W/over.sources" > "$W/over.modes"
-    while IFS=$TAB read -r over_from over_path over_place upper && read -r mode user group <&8; do
-        # An overlay's top has the mode and owner of its upper directory.
-        [ "$user $group" = '0 0' ] || chown "$user:$group" "$upper"
-        [ "$mode" = 755 ] || chmod "$mode" "$upper"
-    done < "$W/over.list" 8< "$W/over.modes"
+    while IFS= read -r made && read -r mode user group <&8; do
+        [ "$user $group" = '0 0' ] || chown "$user:$group" "$made"
+        [ "$mode" = 755 ] || chmod "$mode" "$made"
+    done < "$W/over.made" 8< "$W/over.modes"
+    noted=$NL
     mount -a -T "$W/over.fstab" > "$W/trouble" 2>&1 && return 0
     cat "$W/trouble"
-    while IFS=$TAB read -r over_from over_path over_place upper; do
+    while IFS=$TAB read -r over_from over_path over_place; do
         if ! mountpoint -q -- "$S/$over_place"; then
             case $over_place in tmpfs/*) way=image ;; *) way=bind ;; esac
             printf '%s\0' "${over_path#/}" >> "$W/copy.$way.$over_from"
