@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Every target does its own set-up (Debian packages, build/venv, build/workspace) and can be repeated.
-# demo   converge a site in a box and boot two nodes from it; check  lint and unit tests; test  everything
+# demo   converge a site in a box and boot two nodes from it; check  lint and unit tests; test  everything; bench  timing gates
 PYTHON ?= python3.11
 
-.PHONY: demo check test clean
-demo check test clean:
+.PHONY: demo check test bench clean
+demo check test bench clean:
 	@$(PYTHON) tests/run $@

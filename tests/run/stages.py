@@ -178,6 +178,10 @@ def demo(log: Log) -> None:
     log.run([venv("python"), "tests/lab", "demo"], seen=True)
 
 
+def bench(log: Log) -> None:
+    log.run([venv("python"), "tests/bench/agent.py"], seen=True, PYTHONPATH=str(WORKSPACE))
+
+
 SETUP = Stage("setup", set_up, 1200, always=True)
 LINT = (
     Stage("ruff", ruff, 60),
@@ -197,4 +201,5 @@ TEST = (
     Stage("molecule", molecule, 900),
     Stage("lab", lab, 2400),
 )
+BENCH = (SETUP, Stage("bench", bench, 600))
 DEMO = (SETUP, Stage("demo", demo, 3000))
