@@ -13,7 +13,8 @@ version_added: 0.1.0
 description:
   - Writes one drop-in of dnsmasq from the tables C(networks), C(nodelist), C(mac), C(hosts) and C(noderes). Only nodes with a hardware
     address in the table C(mac) get an answer, on the interfaces named, and the boot file only when they ask as BIOS machines do.
-  - Files of others are never written. A C(dhcp-host) line of theirs for one of our nodes is refused by file and line.
+  - Files of others are never written. A C(dhcp-host) line of theirs for one of our nodes is refused by file and line. Files that they
+    include, such as those of C(conf-file) or C(dhcp-hostsfile), are not looked through; the module warns of them.
   - The whole configuration as it would be is tested by dnsmasq itself before the file is put in place. Restarting the daemon is the
     caller's.
   - Leases that stand in the way are dropped from dnsmasq's lease file and shown in the diff, namely those of a node's address with another

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import ipaddress
 import os
@@ -51,6 +52,12 @@ SHORTEST = 120
 SECONDS = {"": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 IGNORED = ("~", ".dpkg-dist", ".dpkg-old", ".dpkg-new")
 """Files in a configuration directory that dnsmasq on Debian does not read."""
+
+CARD = re.compile(r"(?:[0-9a-f]{1,2}-)?((?:[0-9a-f]{1,2}|\*)(?:[:-](?:[0-9a-f]{1,2}|\*)){5})")
+"""A hardware address in a dhcp-host line: octets of one or two digits or `*`, perhaps after the type of the hardware."""
+
+INCLUDES = ("conf-file", "conf-dir", "conf-script", "dhcp-hostsfile", "dhcp-hostsdir", "read-ethers")
+"""Words by which dnsmasq reads files that are not looked through here."""
 
 LIMIT = 30.0
 
@@ -226,7 +233,26 @@ def foreign_hosts(files: Iterable[str]) -> list[ForeignHost]:
         for place, line in _lines(path):
             key, _equals, value = line.partition("=")
             if key.strip() == "dhcp-host":
-                found += [ForeignHost(place, word.strip().lower()) for word in value.split(",")]
+                found += [ForeignHost(place, _padded(word.strip().lower())) for word in value.split(",")]
+    return found
+
+
+def _padded(word: str) -> str:
+    """Return a hardware address as the tables have it, two digits an octet; any other word as it is."""
+    card = CARD.fullmatch(word)
+    return ":".join(octet if octet == "*" else octet.zfill(2) for octet in re.split("[:-]", card.group(1))) if card else word
+
+
+def unread(files: Iterable[str], own: str) -> list[str]:
+    """Return a sentence for each line by which dnsmasq reads files that are not looked through for nodes of ours."""
+    found = []
+    for path in files:
+        for place, line in _lines(path):
+            key, _equals, value = (part.strip() for part in line.partition("="))
+            if key in INCLUDES and not (
+                key == "conf-dir" and os.path.realpath(value.split(",")[0]) == os.path.realpath(os.path.dirname(own))
+            ):
+                found.append(f"{place}: '{line}' is not followed; look there yourself for dhcp-host lines of our nodes")
     return found
 
 
@@ -236,15 +262,15 @@ def conflicts(found: Iterable[Host], others: Iterable[ForeignHost]) -> list[Faul
     for host in found:
         by_word[host.mac] = host
         by_word[host.address] = host
-    return [
-        Fault(
-            other.place,
-            f"has a dhcp-host of its own with {other.word}, which is {by_word[other.word].name}'s",
-            "Remove the line, or the node",
-        )
-        for other in others
-        if other.word in by_word
-    ]
+    faults = []
+    for other in others:
+        host = by_word.get(other.word)
+        if "*" in other.word and CARD.fullmatch(other.word):
+            host = next((each for mac, each in by_word.items() if fnmatch.fnmatchcase(mac, other.word)), None)
+        if host is not None:
+            what = f"has a dhcp-host of its own with {other.word}, which is {host.name}'s"
+            faults.append(Fault(other.place, what, "Remove the line, or the node"))
+    return faults
 
 
 def _binds(files: Iterable[str]) -> bool:
@@ -343,6 +369,8 @@ def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> Dnsmas
     with open_store(params["site"]) as store:
         site = Site(store.tables(), local_addresses())
     decided = plan(site, params, local_addresses())
+    for sentence in unread(decided.others, decided.path):
+        warn(sentence)
     known = {host.name for host in decided.found}
     missing = [node for node in site.nodes() if node not in known] if params["dhcp"] else []
     if missing:
