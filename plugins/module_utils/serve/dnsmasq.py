@@ -258,10 +258,7 @@ def unread(files: Iterable[str], own: str) -> list[str]:
 
 def conflicts(found: Iterable[Host], others: Iterable[ForeignHost]) -> list[Fault]:
     """Return a fault for each foreign line that gives one of our nodes an address, or one of their addresses to another."""
-    by_word = {}
-    for host in found:
-        by_word[host.mac] = host
-        by_word[host.address] = host
+    by_word = {word: each for each in found for word in (each.mac, each.address)}
     faults = []
     for other in others:
         host = by_word.get(other.word)
