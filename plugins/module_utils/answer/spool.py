@@ -1,7 +1,7 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Boot reports and failures as nodes send them, one file a node and kind, taken in later by a writer of the database."""
+"""Boot reports and failures as nodes send them, one file a node and kind; `nodes/reports.py` reads them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ import os
 import time
 from typing import Any
 
+from ..errors import SiteError
 from .written import write_whole
+
+LIMIT = 256 * 1024
+"""Bytes of one file of the spool: a few thousand entries."""
+TOLD_LIMIT = 4096
+"""Characters of each text that a failed boot tells."""
 
 
 class Spool:
@@ -25,7 +31,12 @@ class Spool:
     def _write(self, name: str, content: dict[str, Any]) -> None:
         """Put a whole file in place by one rename; a reader never sees a part."""
         document = {"received": int(time.time()), **content}
-        write_whole(self._path(name), (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "replace"))
+        text = (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "replace")
+        if len(text) > LIMIT:
+            raise SiteError.of(
+                f"report of {content['node']}", f"is larger than {LIMIT} bytes", "Look at /.statelite/report.json on the node"
+            )
+        write_whole(self._path(name), text)
 
     def failures(self, node: str) -> int:
         """Return how often the node failed to boot since its last good report."""
@@ -36,7 +47,13 @@ class Spool:
             return 0
 
     def take_report(self, node: str, address: str, report: Any) -> None:
-        """Keep a node's report of a boot that went well, and forget the failures before it."""
+        """Keep a node's report of a boot that went well, and forget the failures before it.
+
+        Of a very long one only the entries that failed are kept. Raises SiteError when that is too long too.
+        """
+        if len(json.dumps(report)) > LIMIT // 2 and isinstance(report, dict) and isinstance(report.get("entries"), list):
+            failed = [entry for entry in report["entries"] if isinstance(entry, dict) and entry.get("status") == "failed"]
+            report = {**report, "entries": failed, "left_out": len(report["entries"]) - len(failed)}
         self._write(f"{node}.json", {"node": node, "address": address, "failed_before": self.failures(node), "report": report})
         failure = self._path(f"{node}.failure.json")
         if os.path.exists(failure):
@@ -45,5 +62,6 @@ class Spool:
     def take_failure(self, node: str, address: str, told: dict[str, str]) -> int:
         """Keep what a node says about a boot that failed; return the number of failures since its last good report."""
         attempts = self.failures(node) + 1
+        told = {name: text[:TOLD_LIMIT] for name, text in told.items()}
         self._write(f"{node}.failure.json", {"node": node, "address": address, "attempts": attempts, **told})
         return attempts

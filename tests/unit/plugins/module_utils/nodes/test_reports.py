@@ -1,0 +1,67 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What nodes tell is kept within bounds, and read again with the causes of what failed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from ansible_collections.diskless.statelite.plugins.module_utils.answer.spool import LIMIT, Spool
+from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
+from ansible_collections.diskless.statelite.plugins.module_utils.nodes.reports import read_reports
+
+
+def read(directory: Path) -> dict:
+    return read_reports({"spool": str(directory), "noderange": None, "site": str(directory / "site.db")}, print)
+
+
+def report(entries: list[dict]) -> dict:
+    return {"image": "img1", "generation": "2", "plan": "service", "done": 1, "failed": 1, "levels": [], "entries": entries}
+
+
+def test_what_a_node_told_is_read_again(tmp_path: Path) -> None:
+    spool = Spool(str(tmp_path))
+    spool.take_failure("n1", "10.0.0.1", {"stage": "levels", "message": "away", "image": "img1", "generation": "2"})
+    assert [(told["state"], told["time"]) for told in read(tmp_path)["reports"]] == [("failing", None)]
+    entry = {"path": "/etc/x", "status": "failed", "source": "-", "message": "no space"}
+    spool.take_report("n1", "10.0.0.1", report([entry, {**entry, "path": "/etc/y", "status": "done"}]))
+    (told,) = read(tmp_path)["reports"]
+    assert (told["state"], told["failed_before"], told["last_failure"]) == ("booted", 1, None)
+    assert told["failures"] == [{"path": "/etc/x", "message": "no space"}]
+    spool.take_failure("n1", "10.0.0.1", {"stage": "entries", "message": "broken", "image": "img1", "generation": "2"})
+    found = read(tmp_path)
+    assert found["troubled"] == ["n1"]
+    assert "/etc/x: no space" in found["text"]
+    assert "entries: broken" in found["text"]
+
+
+def test_of_a_very_long_report_what_failed_is_kept(tmp_path: Path) -> None:
+    entries = [{"path": f"/etc/{number:0100}", "status": "done", "source": "image", "message": ""} for number in range(3000)]
+    entries[7]["status"] = "failed"
+    Spool(str(tmp_path)).take_report("n1", "10.0.0.1", report(entries))
+    assert (tmp_path / "n1.json").stat().st_size < LIMIT
+    assert json.loads((tmp_path / "n1.json").read_text())["report"]["left_out"] == 2999
+    assert len(read(tmp_path)["reports"][0]["failures"]) == 1
+
+
+def test_nothing_larger_than_the_limit_enters_the_spool(tmp_path: Path) -> None:
+    with pytest.raises(SiteError, match="larger than"):
+        Spool(str(tmp_path)).take_report("n1", "10.0.0.1", {"entries": "x" * LIMIT})
+    Spool(str(tmp_path)).take_failure("n1", "10.0.0.1", {"stage": "levels", "message": "x" * LIMIT})
+    assert (tmp_path / "n1.failure.json").stat().st_size < 8192
+
+
+@pytest.mark.parametrize("text", ["no json", "[]", " " * (4 * LIMIT) + "{}"])
+def test_a_file_that_is_no_report_is_told_by_name(tmp_path: Path, text: str) -> None:
+    (tmp_path / "n1.json").write_text(text, encoding="utf-8")
+    with pytest.raises(SiteError, match=r"n1\.json"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("odd", [None, [], "x", {"entries": [1, {}], "levels": 3, "done": {}}])
+def test_a_report_of_any_form_is_read(tmp_path: Path, odd: object) -> None:
+    Spool(str(tmp_path)).take_report("n1", "10.0.0.1", odd)
+    assert read(tmp_path)["reports"][0]["state"] == "booted"
