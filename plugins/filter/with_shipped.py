@@ -10,7 +10,7 @@ name: with_shipped
 short_description: Join a site's rows of litefile with the shipped ones
 version_added: 0.1.0
 description:
-  - Gives the shipped rows that a site's own rows leave in place, and after them the site's rows, untouched and in their order.
+  - Gives the site's rows, untouched and in their order, and after them the shipped rows that they leave in place.
   - A shipped row, which is for every image, gives way to a row of the site for every image (C(image) blank or V(ALL)) that has the same
     path, whatever else it says and also when it is disabled, or a path above or below it with which it would be refused, such as a bare
     V(/var/log/app) below a bound V(/var/log/). Rows of the site for one image or group never take a shipped row away.
@@ -78,7 +78,7 @@ def _refused(one: Entry, other: Entry) -> bool:
 
 
 def with_shipped(site: Iterable[Any], shipped: Iterable[dict[str, Any]], liteattach: str = "link") -> list[Any]:
-    """Return the shipped rows that the site's leave in place, and the site's."""
+    """Return the site's rows, and the shipped ones that they leave in place."""
     rows, shipped = list(site), list(shipped)
     said = {(_path(row), row.get("options")) for row in shipped}
     general = [row for row in rows if isinstance(row, dict) and row.get("file") and (row.get("image") or EVERY_IMAGE) == EVERY_IMAGE]
@@ -90,7 +90,7 @@ def with_shipped(site: Iterable[Any], shipped: Iterable[dict[str, Any]], liteatt
         own = _entry(row, liteattach)
         if _path(row) not in paths and not (own and any(_refused(own, entry) for entry in entries)):
             kept.append(row)
-    return kept + rows
+    return rows + kept
 
 
 class FilterModule:

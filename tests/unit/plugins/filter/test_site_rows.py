@@ -22,8 +22,8 @@ SAMPLES = UNIT / "plugins/module_utils/tables/samples"
 
 def gone(*site: Any) -> set[str]:
     joined = with_shipped(site, SHIPPED)
-    assert joined[-len(site) :] == list(site)
-    return {row["file"] for row in SHIPPED} - {row["file"] for row in joined[: -len(site)]}
+    assert joined[: len(site)] == list(site)
+    return {row["file"] for row in SHIPPED} - {row["file"] for row in joined[len(site) :]}
 
 
 def test_a_row_for_one_image_takes_no_shipped_row_away() -> None:
@@ -42,12 +42,12 @@ def test_a_shipped_row_goes_only_when_it_would_be_refused_beside_the_sites() -> 
     assert gone({"file": "/var/log/app/", "disable": "1"}) == set()
     assert gone({"file": "/var/"}) == {row["file"] for row in SHIPPED if row["file"].startswith("/var/")}
     assert gone({"file": "/var/", "options": "bind"}) == set()
-    assert with_shipped([{"file": "/var/", "options": "tmpfs"}], SHIPPED, "bind")[:-1] == SHIPPED
+    assert with_shipped([{"file": "/var/", "options": "tmpfs"}], SHIPPED, "bind")[1:] == SHIPPED
 
 
 @pytest.mark.parametrize("row", [{"image": "ALL"}, {"fiel": "/tmp/"}, "/tmp/", {"file": "tmp"}])
 def test_what_is_no_row_is_left_to_the_module(row: Any) -> None:
-    assert with_shipped([row], SHIPPED)[-1] == row
+    assert with_shipped([row], SHIPPED)[0] == row
 
 
 @pytest.mark.parametrize("name", ["litefile-redhat.csv", "litefile-sles.csv"])
