@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 from ..apply.files import read_bytes, write_file
 from ..errors import SiteError
+from ..tables.store import database_path
 
 NAME = "boot-files.json"
 FORMAT = 1
@@ -26,7 +27,7 @@ Names = Mapping[str, Collection[str]]
 
 def record_path(site: str) -> str:
     """Return where the record of the site database at `site` is."""
-    return os.path.join(os.path.dirname(site), NAME)
+    return os.path.join(os.path.dirname(database_path(site)), NAME)
 
 
 def read_record(path: str) -> dict[str, frozenset[str]]:
