@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from box import Box
@@ -27,21 +27,25 @@ def converge(box: Box, log: Path, variables: Mapping[str, object] | None = None,
     All that Ansible writes goes to `log`, which must be a new file; `variables` override the inventory's; only
     tasks with one of `tags` run.
     """
-    options = " ".join(box.ssh_options())
+    text = play(box, log, PLAYBOOK, ["--tags", tags, *(["--extra-vars", json.dumps(dict(variables))] if variables else [])])
+    recaps = RECAP.findall(text)
+    if not recaps:
+        raise LabError(f"{PLAYBOOK} ran on no host; its log is {log}")
+    return sum(int(changed) for _host, _ok, changed, _unreachable, _failed in recaps)
+
+
+def play(box: Box, log: Path, playbook: str, options: Sequence[str] = ()) -> str:
+    """Run a playbook against the box and return what Ansible wrote, which is in `log`; raise LabError when a task failed."""
+    ssh = " ".join(box.ssh_options())
     environment = {
         "ANSIBLE_COLLECTIONS_PATH": str(BUILD / "workspace"),
         "ANSIBLE_HOME": str(box.directory / "ansible"),
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_PIPELINING": "1",
-        "ANSIBLE_SSH_ARGS": options,
+        "ANSIBLE_SSH_ARGS": ssh,
         "ANSIBLE_DISPLAY_OK_HOSTS": "true",
     }
-    playbook = str(Path(sys.executable).with_name("ansible-playbook"))
-    command = [playbook, "--inventory", str(INVENTORY), "--diff", "--tags", tags, PLAYBOOK]
-    if variables:
-        command += ["--extra-vars", json.dumps(dict(variables))]
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    command = [program, "--inventory", str(INVENTORY), "--diff", *options, playbook]
     run(command, log=log, limit=LIMIT, environment=environment)
-    recaps = RECAP.findall(log.read_text(encoding="utf-8", errors="replace"))
-    if not recaps:
-        raise LabError(f"{PLAYBOOK} ran on no host; its log is {log}")
-    return sum(int(changed) for _host, _ok, changed, _unreachable, _failed in recaps)
+    return log.read_text(encoding="utf-8", errors="replace")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import claims
 import kills
 import reports
-from converge import converge
+from converge import RECAP, converge, play
 from facts import table
 from lab import Lab
 from places import LAB
@@ -35,6 +35,7 @@ def test(lab: Lab) -> bool:
     reports.agree(lab)
     service_comes_back(lab)
     reports.agree(lab)
+    sample_tables_fit(lab)
     return conclusion(lab)
 
 
@@ -118,6 +119,15 @@ def service_comes_back(lab: Lab) -> None:
         done = lab.talk.wait_until_up(node, BOOT_LIMIT)
     seen = f"plan={done[3]} failed={done[5]}, {lab.talk.ask(node, {'state': 'systemctl is-system-running'})['state']}"
     lab.saw(f"the answer service was away for {ABSENT} s: the node waited, then", "n2", seen, "plan=service failed=0, running")
+
+
+def sample_tables_fit(lab: Lab) -> None:
+    """Carry the document's two sample tables out on copies of the built image, and take them back; the play asserts what must be."""
+    log = lab.run / "samples.log"
+    with lab.progress.stage("the document's sample tables on the built image", log):
+        failed = RECAP.findall(play(lab.box, log, str(LAB / "samples.yml")))
+    seen = ", ".join(f"{tasks} tasks, {failures} failed" for _host, tasks, _changed, _gone, failures in failed)
+    lab.saw("the document's sample tables: applied, unchanged, nothing outside, taken back", "mn1", seen, r"[1-9]\d* tasks, 0 failed")
 
 
 def conclusion(lab: Lab) -> bool:
