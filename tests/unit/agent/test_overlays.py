@@ -105,6 +105,16 @@ def test_a_site_names_directories_that_it_wants_copied(tmp_path: Path, pki: Path
     assert ways(node.boot()) == {"/srv/one": "overlay", "/srv/two": "-"}
 
 
+def test_a_directory_with_nothing_to_try_copying_up_with_is_copied_and_decides_nothing(tmp_path: Path, pki: Path) -> None:
+    node = node_with(tmp_path, pki, {"/srv/big/": "tmpfs", "/srv/links/": "tmpfs", "/srv/small/": "tmpfs"})
+    node.file("image/rootimg/srv/big/x", "x" * 100_000)
+    node.file("image/rootimg/srv/links", None)
+    (tmp_path / "image/rootimg/srv/links/x").symlink_to("nowhere")
+    node.file("image/rootimg/srv/small/x", "x")
+    node.lay_out()
+    assert ways(node.boot()) == {"/srv/big": "-", "/srv/links": "-", "/srv/small": "overlay"}
+
+
 UNABLE = """#!/bin/sh
 # A kernel without overlay: either it can't mount the first one, or only a whole list fails.
 case $1 in

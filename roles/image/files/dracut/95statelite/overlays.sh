@@ -53,14 +53,17 @@ overlay_works() { # $1 source number, $2 a directory of it: 0 when node and sour
         probe=$S/system/probe
         mkdir -p "$probe/upper" "$probe/work" "$probe/top" && ln -sfn -- "$2" "$probe/lower"
         if trouble=$(mount -t overlay -o "lowerdir=$probe/lower,upperdir=$probe/upper,workdir=$probe/work" overlay "$probe/top" 2>&1); then
-            # What is written must come up: not every server's attributes fit into a tmpfs.
-            trouble=$(find "$probe/top" -mindepth 1 -maxdepth 1 '(' -type d -o -type f -size -65 ')' '(' -exec chmod u+s,u-s -- '{}' ';' -o -true ')' -quit 2>&1)
-            [ -n "$trouble" ] || tried=yes
+            # What is written must come up: not every server's attributes fit into a tmpfs. Big files are spared.
+            trouble=$(find "$probe/top" -mindepth 1 -maxdepth 1 '(' -type d -o -type f -size -65 ')' '(' -exec chmod u+s,u-s -- '{}' ';' -printf came -o -true ')' -quit 2>&1)
+            case $trouble in
+                came) tried=yes ;;
+                '') tried='' ;; # nothing here to try with: this directory is copied, the next one tells
+            esac
             umount "$probe/top"
         fi
         rm -rf "$probe"
         eval "overlay_$1=\$tried"
-        [ "$tried" = yes ] || printf 'volatile directories of source %s are copied: %s\n' "$1" "$trouble"
+        [ "$tried" != no ] || printf 'volatile directories of source %s are copied: %s\n' "$1" "$trouble"
     fi
     [ "$tried" = yes ]
 }
