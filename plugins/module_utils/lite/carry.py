@@ -18,6 +18,7 @@ from .nodeplan import NodePlan, Step
 
 S = "/.statelite"
 DONE, FAILED, UNKNOWN = "done", "failed", "unknown"
+OWN_WORDS = "it leads to a directory that holds statelite's own"
 BATCHES = ("copies", "made", "links", "binds")
 """What waits for the end of a depth, in the order in which it is done then."""
 
@@ -71,7 +72,7 @@ class Entries:
             found = self.space.lookup(place)
             unread = self.space.blind if found is None else found.inode.unknown if step.kind == "d" and not found.inode.names else ""
             if found is not None and self._is_own(found):
-                unread = "it leads to a directory that holds statelite's own"
+                unread = OWN_WORDS
             if unread:
                 return UNKNOWN, f"level {level.number}: {unread}"
             if step.kind != "d":
@@ -82,7 +83,7 @@ class Entries:
         return ("default" if self.space.stands("/.default" + step.path) else "none"), "/.default"
 
     def _is_own(self, spot: Spot) -> bool:
-        """Tell whether a link of a level leads to the root or among the agent's own directories, which change while it runs."""
+        """Tell whether a link leads to the root or among the agent's own directories, which change while it runs."""
         place = self.space.path_of(spot)
         if spot.inode.kind != "d" or place == "/":
             return place == "/"
@@ -174,7 +175,12 @@ class Entries:
             self.space.put(target, _unknown(step.kind, own.inode.unknown, "persistent"))
             return UNKNOWN
         if self.space.stands(target):
-            return "kept"
+            kept = self.space.lookup(target)
+            # The root and the directory of the states hold nothing that is not known.
+            if kept is None or not self._is_own(kept) or self.space.path_of(kept) in ("/", f"{S}/persistent"):
+                return "kept"
+            self.space.put(target, _unknown(step.kind, f"the state: {OWN_WORDS}", "persistent"))
+            return UNKNOWN
         source, base = self._find_source(step)
         new = f"{above_of(target)}/.statelite-new.{target.rpartition('/')[2]}"
         self.space.remove(new)

@@ -136,24 +136,32 @@ def _attached(inode: Inode) -> bool:
 
 
 def spots(view: NodeView, path: str) -> Iterator[tuple[str, Spot]]:
-    """Give (path, spot) of a path and everything below it, in order of the paths; what is the node's own is not entered."""
+    """Give (path, spot) of a path and everything below it, in order of the paths; what is the node's own is not entered.
+
+    A link that leads back to a directory it lies in is shown as itself.
+    """
     found = view.space.lookup(path, follow=False)
     if found is None:
         return
     if _attached(found.inode):
         found = view.space.lookup(path) or found
-    waiting = [(path if path != "/" else "", found)]
+    around: tuple[Inode, ...] = ()
+    waiting = [(path if path != "/" else "", found, around)]
     while waiting:
-        here, spot = waiting.pop()
+        here, spot, around = waiting.pop()
         yield here or "/", spot
         if spot.inode.kind != "d" or spot.inode.backing == LIVE:
             continue
+        around = (*around, spot.inode)
         below = []
-        for name, inside in view.space.inside(spot):
+        for name, standing in view.space.inside(spot):
             if not here and name in OWN:
                 continue
-            place = f"{here}/{name}"
-            below.append((place, (view.space.lookup(place) or inside) if _attached(inside.inode) else inside))
+            place, inside = f"{here}/{name}", standing
+            if _attached(standing.inode):
+                target = view.space.lookup(place)
+                inside = standing if target is None or target.inode in around else target
+            below.append((place, inside, around))
         waiting.extend(reversed(below))
 
 

@@ -55,8 +55,7 @@ make_empty() { # $1 path, $2 kind
 }
 
 place_copy() { # $1 path, $2 kind, $3 target: the entry's content at its own place
-    trouble=''
-    mkdir -p -- "${3%/*}" || return 1
+    trouble=$(mkdir -p -- "${3%/*}" 2>&1) || return 1
     if [ "$from" = none ]; then
         from=created
         trouble=$(make_empty "$3" "$2" 2>&1)
@@ -66,8 +65,8 @@ place_copy() { # $1 path, $2 kind, $3 target: the entry's content at its own pla
 }
 
 compose() { # $1 path, $2 target: the image's content, then each level's piece in priority order
-    mkdir -p -- "${2%/*}" || return 1
-    rm -f -- "$2"
+    trouble=$(mkdir -p -- "${2%/*}" 2>&1) || return 1
+    trouble=$(rm -f -- "$2" 2>&1)
     from=''
     if [ -e "/.default$1" ]; then
         copy_one "/.default$1" "$2" || return 1
@@ -83,7 +82,7 @@ compose() { # $1 path, $2 target: the image's content, then each level's piece i
         fi
         from=${from:+$from+}$number
     done
-    [ -n "$from" ] || { from=created && : > "$2"; }
+    [ -n "$from" ] || { from=created && trouble=$(make_empty "$2" f 2>&1); }
 }
 
 keep_state() { # $1 path, $2 kind, $3 target: first copy under a temporary name, then one rename
@@ -226,11 +225,11 @@ top_entry() { # an entry with no listed parent
             elif [ -e "$base$path" ]; then
                 printf '%s\0' "${path#/}" >> "$W/copy.$attach.$from"
             else
-                place_copy "$path" "$kind" "$target" || failed "$path" "$trouble"
+                place_copy "$path" "$kind" "$target" || { failed "$path" "$trouble"; return; }
             fi
             ;;
-        con) compose "$path" "$target" || failed "$path" "$trouble" ;;
-        persistent) keep_state "$path" "$kind" "$target" || failed "$path" "$trouble" ;;
+        con) compose "$path" "$target" || { failed "$path" "$trouble"; return; } ;;
+        persistent) keep_state "$path" "$kind" "$target" || { failed "$path" "$trouble"; return; } ;;
         ro)
             find_source "$path" "$kind"
             target=$base$path
@@ -265,9 +264,9 @@ child_entry() { # an entry inside a listed directory: part of its parent's copy,
             return
             ;;
         con-inline) compose "$path" "$target" || failed "$path" "$trouble"; return ;;
-        persistent-*) keep_state "$path" "$kind" "$target" || failed "$path" "$trouble" ;;
-        tmpfs-*) find_source "$path" "$kind"; place_copy "$path" "$kind" "$target" || failed "$path" "$trouble" ;;
-        con-*) compose "$path" "$target" || failed "$path" "$trouble" ;;
+        persistent-*) keep_state "$path" "$kind" "$target" || { failed "$path" "$trouble"; return; } ;;
+        tmpfs-*) find_source "$path" "$kind"; place_copy "$path" "$kind" "$target" || { failed "$path" "$trouble"; return; } ;;
+        con-*) compose "$path" "$target" || { failed "$path" "$trouble"; return; } ;;
         ro-*)
             find_source "$path" "$kind"
             target=$base$path

@@ -164,6 +164,25 @@ def test_a_level_that_leads_to_statelites_own_is_not_guessed(lab: Lab, text: str
     assert lab.tree()["/srv"]["reason"] == "level 2: it leads to a directory that holds statelite's own"
 
 
+@pytest.mark.parametrize("text", ["../..", "../../tmpfs", "/.statelite"])
+def test_what_a_node_keeps_that_leads_to_statelites_own_is_not_guessed(lab: Lab, text: str) -> None:
+    lab.litefile({"/srv/": "persistent"})
+    (lab.work / "10.0.0.2/state/n1/srv").symlink_to(text)
+    row = lab.tree()["/srv"]
+    assert (row["type"], row["reason"]) == ("unknown", "the state: it leads to a directory that holds statelite's own")
+
+
+@pytest.mark.parametrize("text", ["/", "/srv", "/srv/deep/.."])
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_a_node_keeps_that_leads_to_a_directory_around_it_has_an_end(lab: Lab, text: str, whole: bool) -> None:
+    (lab.root / "srv/deep").mkdir(parents=True)
+    lab.litefile({"/srv/kept/": "persistent"})
+    (lab.work / "10.0.0.2/state/n1/srv").mkdir()
+    (lab.work / "10.0.0.2/state/n1/srv/kept").symlink_to(text)
+    found = lab.tree(whole=whole)
+    assert found["/srv/kept"]["type"] == ("l" if whole else "d")
+
+
 def test_a_missing_level_fails_the_node_only_when_it_is_required(lab: Lab) -> None:
     (lab.work / "10.0.0.2/common").rmdir()
     group = lab.ask("n1")["groups"][0]
