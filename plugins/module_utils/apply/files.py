@@ -6,16 +6,22 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 FEW = 64
 """Up to how many files are synced one by one; a sync of the whole file system waits for what others write too."""
 
 LINK_IN_WORK = ".statelite-link-"
 """How the name of a link begins that has not been renamed to its place yet."""
+
+
+STAGING = ".statelite-all-"
+"""How the name of a directory begins that holds what `write_all` has not renamed to its place yet."""
 
 
 def read_bytes(path: str) -> bytes | None:
@@ -71,10 +77,18 @@ def write_all(directory: str, files: Mapping[str, bytes], links: Mapping[str, st
     """Replace many files and links of one directory, each by one rename; all content is on the disk before the first of them.
 
     For many files one sync of the file system stands for one of each, which takes minutes for the nodes of a large site.
+    What a killed run left in the directory is removed first.
     """
     if not files and not links:
         return
-    staging = tempfile.mkdtemp(prefix=".statelite-", dir=directory)
+    with _alone(directory) as is_alone:
+        if is_alone:
+            _remove_leftovers(directory)
+        _replace(directory, files, links, mode)
+
+
+def _replace(directory: str, files: Mapping[str, bytes], links: Mapping[str, str], mode: int) -> None:
+    staging = tempfile.mkdtemp(prefix=STAGING, dir=directory)
     try:
         for name, content in files.items():
             with open(os.path.join(staging, name), "wb") as stream:
@@ -92,6 +106,28 @@ def write_all(directory: str, files: Mapping[str, bytes], links: Mapping[str, st
     finally:
         shutil.rmtree(staging)
     sync_directory(directory)
+
+
+@contextmanager
+def _alone(directory: str) -> Iterator[bool]:
+    """Wait for another writer of the directory and keep others out; False where directories cannot be locked, as over NFS."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            locked = True
+        except OSError:
+            locked = False
+        yield locked
+    finally:
+        os.close(descriptor)
+
+
+def _remove_leftovers(directory: str) -> None:
+    with os.scandir(directory) as entries:
+        left = [entry.path for entry in entries if entry.name.startswith(STAGING) and entry.is_dir(follow_symlinks=False)]
+    for path in left:
+        shutil.rmtree(path)
 
 
 def _sync_file_system(path: str) -> None:

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.apply import files
-from ansible_collections.diskless.statelite.plugins.module_utils.apply.files import FEW, write_all
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.files import FEW, STAGING, write_all
 
 
 @pytest.mark.parametrize("count", [1, FEW, FEW + 1])
@@ -54,3 +57,45 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(OSError, match="No space"):
         write_all(str(tmp_path), {"n0": b"new"}, {"l": "n0"})
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"n0": "old"}
+
+
+def tree(directory: Path) -> dict[str, tuple[str, str]]:
+    return {path.name: (os.readlink(path), "link") if path.is_symlink() else (path.read_text(), "file") for path in directory.iterdir()}
+
+
+def test_what_a_run_killed_at_its_third_rename_left_is_gone_after_the_next_one(tmp_path: Path) -> None:
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    wanted = {f"n{number}": b"new" for number in range(5)}
+    for directory in (undisturbed, killed):
+        directory.mkdir()
+        (directory / "n0").write_text("old")
+        (directory / f"{STAGING}note").write_text("somebody else's")
+    write_all(str(undisturbed), wanted, {"link": "n0"})
+    child = os.fork()
+    if child == 0:
+        rename, done = os.rename, iter(range(9))
+
+        def at_the_third(old: str, new: str) -> None:
+            if next(done) == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            rename(old, new)
+
+        try:
+            files.os.rename = at_the_third
+            write_all(str(killed), wanted, {"link": "n0"})
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert [path for path in killed.iterdir() if path.is_dir()]
+    write_all(str(killed), wanted, {"link": "n0"})
+    assert tree(killed) == tree(undisturbed)
+
+
+def test_where_a_directory_cannot_be_locked_leftovers_of_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_lock(_descriptor: int, _operation: int) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(fcntl, "flock", no_lock)
+    (tmp_path / f"{STAGING}x").mkdir()
+    write_all(str(tmp_path), {"n0": b"new"}, {})
+    assert {path.name for path in tmp_path.iterdir()} == {f"{STAGING}x", "n0"}

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,37 @@ def test_a_second_run_finds_nothing_to_do(server: Server) -> None:
     before = {path: path.lstat().st_mtime_ns for path in server.tftp.rglob("*")}
     assert server.plan().lines() == []
     assert {path: path.lstat().st_mtime_ns for path in server.tftp.rglob("*")} == before
+
+
+def test_after_a_run_that_was_killed_the_next_one_leaves_the_tree_of_an_undisturbed_one(server: Server) -> None:
+    child = os.fork()
+    if child == 0:
+        rename, done = os.rename, iter(range(9))
+
+        def at_the_third(old: str, new: str) -> None:
+            if os.path.dirname(new) == str(server.directory) and next(done) == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            rename(old, new)
+
+        try:
+            os.rename = at_the_third
+            server.nodeset()
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    server.nodeset()
+    left = tree(server.tftp)
+    shutil.rmtree(server.tftp)
+    server.nodeset()
+    assert left == tree(server.tftp)
+
+
+def tree(directory: Path) -> dict[str, str]:
+    """What each path below a directory is: the target of a link, the content of a file."""
+    return {
+        str(path.relative_to(directory)): os.readlink(path) if path.is_symlink() else path.read_text() if path.is_file() else "directory"
+        for path in directory.rglob("*")
+    }
 
 
 def test_planning_writes_nothing(server: Server) -> None:
