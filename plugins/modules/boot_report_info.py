@@ -18,7 +18,7 @@ author:
 options:
   noderange:
     description:
-      - Nodes to tell of, also those that never reported. All nodes with a report or a failure when omitted.
+      - Nodes to tell of, also those that never reported. All nodes of the site when omitted.
     type: str
   spool:
     description: Directory in which the answer service keeps reports.
@@ -85,7 +85,14 @@ reports:
       description: The last failed boot since then, with C(attempts), C(stage), C(message), C(image), C(generation) and C(time).
       type: dict
 troubled:
-  description: Nodes that are not booted, or with something that failed.
+  description: Nodes that are not booted, or with something that failed; also those that never reported.
+  returned: success
+  type: list
+  elements: str
+of_no_node:
+  description:
+    - Names that the spool has files of and the site no node, such as of nodes that were removed. They are in none of the other
+      lists; their files may be removed. Empty with O(noderange).
   returned: success
   type: list
   elements: str

@@ -31,13 +31,18 @@ Document = dict[str, Any]
 
 
 def _names(spool: str) -> list[str]:
-    """Return the nodes that the spool has something of."""
+    """Return how the names of files in the spool begin, once for each node that it has something of."""
     try:
         names = os.listdir(spool)
     except OSError as error:
         raise SiteError.of(spool, f"can't be read ({error.strerror})", "Run the role answer_service, which makes it") from error
     ours = [name for name in names if name.endswith(GOOD) and not name.startswith(".")]
     return sorted({name[: -len(FAILURE if name.endswith(FAILURE) else GOOD)] for name in ours})
+
+
+def _file(node: str) -> str:
+    """Return how the names of a node's files in the spool begin."""
+    return node.replace("/", "_")
 
 
 def _read(path: str, faults: list[Fault]) -> Document:
@@ -108,17 +113,21 @@ def text_of(told: Document) -> str:
 
 
 def read_reports(params: Mapping[str, Any], _warn: Callable[[str], None]) -> dict[str, Any]:
-    """Return how the nodes of a noderange booted, or all that the spool has something of."""
+    """Return how the nodes of a noderange booted, or all nodes of the site; of no node is what a removed one left in the spool."""
     spool = params["spool"]
-    names = _names(spool)
-    if params["noderange"] is not None:
-        with open_store(params["site"]) as store:
-            names = list(expand(Site(store.tables()), params["noderange"]))
+    spooled = _names(spool)
+    with open_store(params["site"]) as store:
+        site = Site(store.tables())
+    declared = site.nodes()
+    names = sorted(declared) if params["noderange"] is None else list(expand(site, params["noderange"]))
+    of_no_node = [] if params["noderange"] is not None else sorted(set(spooled) - {_file(name) for name in declared})
     faults: list[Fault] = []
     nodes = []
     for name in names:
-        place = os.path.join(spool, name.replace("/", "_"))
+        place = os.path.join(spool, _file(name))
         nodes.append(told_of(name, _read(place + GOOD, faults), _read(place + FAILURE, faults)))
     raise_faults(faults)
     wrong = [told["node"] for told in nodes if told["state"] != "booted" or told["failures"]]
-    return {"reports": nodes, "troubled": wrong, "text": "".join(text_of(told) for told in nodes)}
+    remarks = [f"{name}: no node of the site; {spool} has files of it\n" for name in of_no_node]
+    text = "".join([*(text_of(told) for told in nodes), *remarks])
+    return {"reports": nodes, "troubled": wrong, "of_no_node": of_no_node, "text": text}

@@ -12,10 +12,18 @@ import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.answer.spool import LIMIT, Spool
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.reports import read_reports
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.plan import Change
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.schema import TABLES
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.store import open_store
 
 
-def read(directory: Path) -> dict:
-    return read_reports({"spool": str(directory), "noderange": None, "site": str(directory / "site.db")}, print)
+def read(directory: Path, *nodes: str, noderange: str | None = None) -> dict:
+    """Read the spool `directory` on a site with these nodes (n1 without)."""
+    site = str(directory / "site.db")
+    with open_store(site) as store:
+        known = {row["node"] for row in store.tables()["nodelist"]}
+        store.write([Change(TABLES["nodelist"], None, {"node": node}) for node in nodes or ("n1",) if node not in known])
+    return read_reports({"spool": str(directory), "noderange": noderange, "site": site}, print)
 
 
 def report(entries: list[dict]) -> dict:
@@ -36,6 +44,18 @@ def test_what_a_node_told_is_read_again(tmp_path: Path) -> None:
     assert found["troubled"] == ["n1"]
     assert "/etc/x: no space" in found["text"]
     assert "entries: broken" in found["text"]
+
+
+def test_without_a_noderange_all_nodes_of_the_site_are_told_of_and_a_removed_one_is_a_remark(tmp_path: Path) -> None:
+    spool = Spool(str(tmp_path))
+    spool.take_report("n1", "10.0.0.1", report([]))
+    spool.take_failure("gone", "10.0.0.9", {"stage": "levels", "message": "away", "image": "img1", "generation": "2"})
+    found = read(tmp_path, "n2", "n1")
+    assert [(told["node"], told["state"]) for told in found["reports"]] == [("n1", "booted"), ("n2", "unknown")]
+    assert (found["troubled"], found["of_no_node"]) == (["n2"], ["gone"])
+    assert f"gone: no node of the site; {tmp_path} has files of it\n" in found["text"]
+    found = read(tmp_path, "n2", "n1", noderange="n1")
+    assert ([told["node"] for told in found["reports"]], found["troubled"], found["of_no_node"]) == (["n1"], [], [])
 
 
 def test_of_a_very_long_report_what_failed_is_kept(tmp_path: Path) -> None:
