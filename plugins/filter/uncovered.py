@@ -10,8 +10,11 @@ name: uncovered
 short_description: Keep the policy rows for commands about which no other row says anything
 version_added: 0.1.0
 description:
-  - Gives the rows whose command no standing row names, whatever that row says and also when it is disabled.
+  - Gives the rows whose command no standing row names for all nodes, whatever that row says and also when it is disabled.
+  - A standing row is for all nodes when its name is blank, and its host and noderange are blank or V(*). A row with a name, such as
+    that of root, never matches a node, which asks without one.
   - Live rows without commands, or with V(*), are about every command.
+  - A row comes after those that deny its command to some nodes, so that these stay in force.
   - A priority that is taken gets a digit more, so that no row is replaced.
 author: diskless.statelite contributors (@diskless)
 positional: _input, standing
@@ -45,20 +48,36 @@ import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ansible_collections.diskless.statelite.plugins.module_utils.answer.policy import ANY, permits
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.columns import live
 
 
+def _cell(row: dict[str, str], column: str) -> str:
+    return (row.get(column) or "").strip()
+
+
+def _about(row: dict[str, str], command: str) -> bool:
+    commands = _cell(row, "commands")
+    return live(row) if commands in ANY else command in [word.strip() for word in commands.split(",")]
+
+
+def _priority(row: dict[str, Any], about: Iterable[dict[str, str]], taken: set[str | None]) -> str:
+    """Return a priority of its own for a row: its own one, or after every standing row that denies some nodes."""
+    last = max([row["priority"], *(each["priority"] for each in about if live(each) and not permits(each))], key=float)
+    digits = last if "." in last else f"{last}."
+    tried = itertools.chain([last], (f"{digits}{more}" for more in range(1, 1000)))
+    return next(text for text in tried if text not in taken)
+
+
 def uncovered(rows: Iterable[dict[str, Any]], standing: Iterable[dict[str, str]]) -> list[dict[str, Any]]:
-    """Return the rows whose command is in none of the standing ones, each at a priority of its own."""
+    """Return the rows about whose command no standing row says something for all nodes, each at a priority of its own."""
     others = list(standing)
-    named = {word.strip() for row in others for word in (row.get("commands") or "").split(",")}
-    every = any(live(row) and (row.get("commands") or "*").strip() == "*" for row in others)
     taken = {row.get("priority") for row in others}
     found = []
-    for row in [] if every else rows:
-        if row["commands"] not in named:
-            tried = itertools.chain([row["priority"]], (f"{row['priority']}{more}" for more in range(1, 1000)))
-            priority = next(text for text in tried if text not in taken)
+    for row in rows:
+        about = [each for each in others if not _cell(each, "name") and _about(each, row["commands"])]
+        if not any(_cell(each, "host") in ANY and _cell(each, "noderange") in ANY for each in about):
+            priority = _priority(row, about, taken)
             taken.add(priority)
             found.append({**row, "priority": priority})
     return found

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.diskless.statelite.plugins.filter.rows import rows
 from ansible_collections.diskless.statelite.plugins.filter.uncovered import uncovered
 from ansible_collections.diskless.statelite.plugins.filter.with_shipped import with_shipped
+from ansible_collections.diskless.statelite.plugins.module_utils.answer.policy import Asked, decide
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.entry import entries_of
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.rules import refusal
 
@@ -81,7 +82,23 @@ DOCUMENT = [{"priority": "4.7", "commands": "litefile", "rule": "allow"}, {"prio
             [{"priority": "4.7", "commands": "nodels"}, {"priority": "4.71", "commands": "x"}],
             [("4.72", "litefile"), ("4.8", "litetree")],
         ),
+        ([{"priority": "1", "name": "root", "rule": "allow"}], [("4.7", "litefile"), ("4.8", "litetree")]),
+        ([{"priority": "1", "name": "*", "rule": "allow"}], [("4.7", "litefile"), ("4.8", "litetree")]),
+        ([{"priority": "1", "host": "*", "noderange": "*", "rule": "allow"}], []),
+        ([{"priority": "1", "host": "n1", "commands": "litefile", "rule": "allow"}], [("4.7", "litefile"), ("4.8", "litetree")]),
+        ([{"priority": "1", "noderange": "n1", "rule": "allow"}], [("4.7", "litefile"), ("4.8", "litetree")]),
+        ([{"priority": "4.7", "host": "n1", "commands": "litefile", "rule": "allow"}], [("4.71", "litefile"), ("4.8", "litetree")]),
     ],
 )
 def test_the_documents_policy_stands_only_where_the_site_says_nothing(standing: list[dict[str, str]], left: list[tuple[str, str]]) -> None:
     assert [(row["priority"], row["commands"]) for row in uncovered(DOCUMENT, standing)] == left
+
+
+@pytest.mark.parametrize("commands", ["litefile", ""])
+@pytest.mark.parametrize(("priority", "left"), [("9", "9.1"), ("4.9", "4.91"), ("2", "4.7")])
+def test_what_the_site_denies_to_one_node_stays_denied(commands: str, priority: str, left: str) -> None:
+    deny = {"priority": priority, "host": "n1", "commands": commands, "rule": "deny"}
+    row = uncovered(DOCUMENT[:1], [deny])
+    assert [each["priority"] for each in row] == [left]
+    assert decide([*row, deny], Asked("litefile", hosts=("n1",))) is False
+    assert decide([*row, deny], Asked("litefile", hosts=("n2",))) is True
