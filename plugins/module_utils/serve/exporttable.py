@@ -170,7 +170,8 @@ class _Gatherer:
     def check(self, real: Callable[[str], str]) -> None:
         """No node's own directory may lie within something that others mount, nor hold what is theirs.
 
-        A level within another shared directory needs no export of its own. `real` resolves symbolic links.
+        A level within another shared directory needs no export of its own, unless it is written through a link:
+        nodes mount the path as written. `real` resolves symbolic links.
         """
         by_place: dict[str, list[Export]] = {}
         for export in self.found.values():
@@ -196,11 +197,16 @@ class _Gatherer:
                 self.faults[fault] = None
             else:
                 self.warnings[f"accept_risk: {row}: every client of {outer.path} can read {export.path}"] = None
-                self.found.pop(export.path, None)
+                self.included(export, outer)
         elif outer.own and outer.own != export.own:
             what = f"{export.path} ({export.why}) lies in {outer.path}, the {outer.why} ({self.rows[outer.path]})"
             self.faults[Fault(row, what, "Give each a directory that holds no other's")] = None
         elif not outer.own and export.path in self.rows:
+            self.included(export, outer)
+
+    def included(self, export: Export, outer: Export) -> None:
+        """Take out an export that its outer one serves under the same path."""
+        if is_inside(export.path, outer.path):
             self.found.pop(export.path, None)
 
 

@@ -88,3 +88,11 @@ def test_levels_apart_are_exported_apart() -> None:
     assert paths(planned(["/a/$node", "/b", "/install/c"], {"compute": "/state"})) == [
         "/a/n1", "/a/n2", "/b", "/install", "/state/n1", "/state/n2",
     ]  # fmt: skip
+
+
+def test_a_level_written_through_a_link_keeps_the_export_that_nodes_mount() -> None:
+    assert paths(planned(["/srv/lite", "/install/lite"], {}, links={"/srv/lite": "/install/lite"})) == ["/install", "/srv/lite"]
+    with pytest.raises(SiteError, match=r"directory /srv/lite/n1 of node n1: it lies in /install"):
+        planned(["/srv/lite/$node"], {}, links={"/srv/lite": "/install/lite"})
+    found = planned(["/srv/lite/$node"], {}, accept_risk=True, links={"/srv/lite": "/install/lite"})
+    assert paths(found) == ["/install", "/srv/lite/n1", "/srv/lite/n2"]
