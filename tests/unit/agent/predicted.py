@@ -17,6 +17,8 @@ from .node import Node
 RESOLVER = b"search lab.test\nnameserver 10.9.9.9\n"
 LEFT_OUT = ("/usr", "/run", "/dev", "/proc", "/sys", "/bin", "/sbin", "/lib", "/lib64")
 """Where the made-up root shows the testing machine's own."""
+WORKING = ("/.statelite", "/.statelite/system")
+"""Where the agent's log, report and lists stand, which are nothing to predict: a link in an image may lead there by its dots."""
 SEEN = ("type", "mode", "content", "list", "writable", "backing")
 
 
@@ -50,10 +52,11 @@ def look(view: NodeView, path: str) -> dict[str, Any]:
 
 
 def everything(view: NodeView) -> list[str]:
-    """Return every path of the root but those that lead to what the node mounts for itself."""
+    """Return every path of the root but those that lead to what the node mounts for itself or to the agent's own directories."""
     hidden = tuple(f"{place}/" for place in LEFT_OUT)
     paths = [path for path, _spot in spots(view, "/") if path != "/" and not f"{path}/".startswith(hidden)]
-    return [path for path in paths if (spot := view.look(path)) is None or spot.inode.backing != "live"]
+    seen = [(path, view.look(path)) for path in paths]
+    return [path for path, spot in seen if spot is None or not (spot.inode.backing == "live" or view.space.path_of(spot) in WORKING)]
 
 
 def differences(node: Node, words: str = "") -> tuple[list[Any], NodeView]:

@@ -161,6 +161,16 @@ def test_a_link_in_the_state_that_leads_up_is_predicted(attachment: str, text: s
 
 
 @pytest.mark.parametrize("attachment", ["link", "bind"])
+def test_a_link_whose_dots_lead_out_of_a_volatile_directory_is_predicted(attachment: str, tmp_path: Path, pki: Path) -> None:
+    node = node_with(tmp_path, pki, {"/a/": "tmpfs"}, attachment)
+    node.file("image/rootimg/a/b/c/d", "")
+    (node.root / "a/b/c/up").symlink_to("../../../..")
+    node.lay_out()
+    found, _view = differences(node, STATE)
+    assert found == []
+
+
+@pytest.mark.parametrize("attachment", ["link", "bind"])
 def test_three_depths_of_every_storage_are_predicted(attachment: str, tmp_path: Path, pki: Path) -> None:
     files = {}
     for top in ("tmpfs", "persistent"):
