@@ -27,11 +27,11 @@ options:
     type: list
     elements: dict
     required: true
-  liteattach:
-    description: The attachment of bare options, as the setting C(liteattach) of the site says.
-    type: str
-    choices: [link, bind]
-    default: link
+  settings:
+    description: Settings of the site, of which a live C(liteattach) says how bare options are attached, V(link) without one.
+    type: list
+    elements: dict
+    default: []
 """
 
 EXAMPLES = r"""
@@ -55,16 +55,30 @@ from typing import Any
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.entry import Entry, entry_of
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.rules import refusal
-from ansible_collections.diskless.statelite.plugins.module_utils.tables.columns import EVERY_IMAGE, live
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.columns import EVERY_IMAGE, Row, live
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.lite import LINK
 
 
 def _path(row: dict[str, Any]) -> str:
     return "/" + "/".join(part for part in str(row["file"]).split("/") if part)
 
 
+def _cells(row: dict[str, Any]) -> Row:
+    """Return a row as the module takes it: booleans, which only `disable` may have, are yes and no."""
+    words = {True: "yes", False: "no"}
+    return {name: words[cell] if isinstance(cell, bool) else str(cell) for name, cell in row.items() if cell is not None}
+
+
+def _liteattach(settings: Iterable[Any]) -> str:
+    """Return the attachment of bare options that the live settings say."""
+    rows = [_cells(row) for row in settings if isinstance(row, dict)]
+    said = [row["value"] for row in rows if row.get("key") == "liteattach" and live(row) and row.get("value")]
+    return said[0] if said else LINK
+
+
 def _entry(row: dict[str, Any], liteattach: str) -> Entry | None:
     """Return what a live row says, None for one that says nothing: the module refuses a wrong one, with the mend."""
-    cells = {name: str(cell) for name, cell in row.items() if cell is not None}
+    cells = _cells(row)
     try:
         return entry_of(cells, liteattach) if live(cells) else None
     except SiteError:
@@ -77,9 +91,9 @@ def _refused(one: Entry, other: Entry) -> bool:
     return below.path.startswith(above.path + "/") and refusal(above, below) is not None
 
 
-def with_shipped(site: Iterable[Any], shipped: Iterable[dict[str, Any]], liteattach: str = "link") -> list[Any]:
+def with_shipped(site: Iterable[Any], shipped: Iterable[dict[str, Any]], settings: Iterable[Any] = ()) -> list[Any]:
     """Return the site's rows, and the shipped ones that they leave in place."""
-    rows, shipped = list(site), list(shipped)
+    rows, shipped, liteattach = list(site), list(shipped), _liteattach(settings)
     said = {(_path(row), row.get("options")) for row in shipped}
     general = [row for row in rows if isinstance(row, dict) and row.get("file") and (row.get("image") or EVERY_IMAGE) == EVERY_IMAGE]
     paths = {_path(row) for row in general}

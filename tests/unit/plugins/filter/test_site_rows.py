@@ -41,9 +41,30 @@ def test_a_shipped_row_goes_only_when_it_would_be_refused_beside_the_sites() -> 
     assert gone({"file": "/var/log/app/", "options": "bind,persistent"}) == set()
     assert gone({"file": "/var/log/app/"}) == {"/var/log/"}
     assert gone({"file": "/var/log/app/", "disable": "1"}) == set()
+    assert gone({"file": "/var/log/app/", "disable": True}) == set()
+    assert gone({"file": "/var/log/app/", "disable": False}) == {"/var/log/"}
     assert gone({"file": "/var/"}) == {row["file"] for row in SHIPPED if row["file"].startswith("/var/")}
     assert gone({"file": "/var/", "options": "bind"}) == set()
-    assert with_shipped([{"file": "/var/", "options": "tmpfs"}], SHIPPED, "bind")[1:] == SHIPPED
+
+
+BIND = {"key": "liteattach", "value": "bind"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "bound"),
+    [
+        ([], False),
+        ([{"key": "master", "value": "10.77.0.1"}, BIND], True),
+        ([{**BIND, "disable": False}], True),
+        ([{**BIND, "disable": "yes"}], False),
+        ([{**BIND, "disable": True}], False),
+        ([{"key": "liteattach"}, {"key": "master"}], False),
+        ([{"key": "liteattach", "value": None}], False),
+    ],
+)
+def test_a_live_liteattach_of_the_site_says_how_bare_options_are_attached(settings: list[dict[str, Any]], bound: bool) -> None:
+    row = {"file": "/var/", "options": "tmpfs"}
+    assert (with_shipped([row], SHIPPED, settings) == [row, *SHIPPED]) is bound
 
 
 @pytest.mark.parametrize("row", [{"image": "ALL"}, {"fiel": "/tmp/"}, "/tmp/", {"file": "tmp"}])
