@@ -20,6 +20,7 @@ LONGEST = 25.0
 IMAGE = "/install/netboot/debian12/x86_64/compute"
 CURRENT = f"readlink {IMAGE}/current"
 HOLDER = f"lslocks --noheadings --notruncate --output PID,PATH | awk '$2 == \"{IMAGE}/.genimage.lock\" {{ print $1 }}'"
+# grep and pgrep end with 1 when they find nothing, which is what must be seen; hence "true".
 LEFT = f"findmnt --raw --noheadings --output TARGET | grep ^{IMAGE}/; pgrep --list-name 'mmdebstrap|dracut|dpkg' || true"
 
 

@@ -52,6 +52,7 @@ class Talk:
         deadline = time.monotonic() + limit
         while True:
             try:
+                # Only waits: it ends with 1 for a node that is degraded, and what the node is becomes a fact of its own.
                 self.run(node, "systemctl is-system-running --wait >/dev/null || true")
             except LabError as error:
                 node.require_running()
