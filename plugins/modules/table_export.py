@@ -1,26 +1,31 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Module: give a table of the site as text."""
+"""Module: give tables of the site as text."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: table_export
-short_description: Give a table of the site as text
+short_description: Give tables of the site as text
 version_added: 0.1.0
 description:
   - Gives a table in the CSV form of C(tabdump), in the order of the database, or as JSON lines.
+  - Gives objects in the stanza form of C(lsdef -z).
   - Columns of this collection's own stand in the CSV only when a row sets one, so that C(tabrestore) reads it.
+  - Objects are nodes, groups, osimages, networks, policies and the site's settings, each joined from the tables that hold its
+    attributes. They have what their own rows say and nothing of their groups, so that taking them in again changes nothing.
+    Disabled rows are no objects.
 author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes
   - diskless.statelite.site
 options:
   table:
-    description: Name of the table.
+    description:
+      - Name of the table. With V(stanza) the objects of the table are given, such as nodes for V(nodelist).
+      - Omitted, all objects are given with V(stanza), and with V(csv) each table is written to C(TABLE.csv) in the directory O(dest).
     type: str
-    required: true
     choices:
       - osimage
       - linuximage
@@ -40,13 +45,15 @@ options:
       - policy
       - site
   form:
-    description: V(csv) as C(tabdump) writes it, or one JSON object a line.
+    description:
+      - V(csv) as C(tabdump) writes it, V(json) for one JSON object a line, V(stanza) as C(lsdef -z) writes it.
+      - The rows of litefile, litetree and statelite are no objects of C(lsdef), they have no stanza form.
     type: str
-    choices: [csv, json]
+    choices: [csv, json, stanza]
     default: csv
   dest:
     description:
-      - File on the managed machine to write the text to; by default it is only returned.
+      - File on the managed machine to write the text to; by default it is only returned. A directory when O(table) is omitted with V(csv).
       - A new file can be read by its owner alone; one that is there keeps its owner and mode. Its directory must be there.
     type: path
 seealso:
@@ -58,23 +65,32 @@ EXAMPLES = r"""
   diskless.statelite.table_export:
     table: litefile
     dest: /root/litefile.csv
+
+- name: Keep every table, as dumpxCATdb does
+  diskless.statelite.table_export:
+    dest: /root/site-tables
+
+- name: Give the nodes as mkdef takes them
+  diskless.statelite.table_export:
+    table: nodelist
+    form: stanza
 """
 
 RETURN = r"""
 content:
-  description: The text of the table.
+  description: The text; empty when all tables are written into a directory.
   returned: success
   type: str
   sample: "#image,file,options,comments,disable\n\"ALL\",\"/etc/motd\",\"con\",,\n"
 count:
-  description: The number of rows.
+  description: The number of rows or objects.
   returned: success
   type: int
 """
 
 from ansible_collections.diskless.statelite.plugins.module_utils.module import run
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.exports import plan_export
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.options import export_module
-from ansible_collections.diskless.statelite.plugins.module_utils.tables.transfer import plan_export
 
 
 def main() -> None:

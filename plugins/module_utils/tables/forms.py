@@ -42,6 +42,12 @@ def parse(text: str, columns: Sequence[str], source: str) -> Parsed:
     return parse_csv(text, columns, source)
 
 
+def header_names(text: str) -> list[str]:
+    """Return the column names of a CSV text's header; none where it has no header."""
+    header = text.removeprefix("\ufeff").lstrip().partition("\n")[0]
+    return _names(header) if header.startswith("#") else []
+
+
 def parse_json_lines(text: str, source: str) -> Parsed:
     """Return one row a line, each a JSON object; blank lines are skipped."""
     parsed, faults = Parsed(), []

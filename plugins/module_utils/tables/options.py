@@ -53,16 +53,17 @@ def info_module(thing: Thing) -> dict[str, Any]:
 
 def table_option() -> Options:
     """Return the option that names a table."""
-    return {"table": {"type": "str", "required": True, "choices": list(TABLES)}}
+    return {"table": {"type": "str", "choices": list(TABLES)}}
 
 
 def import_module() -> dict[str, Any]:
-    """Return the arguments of `run` for the module that takes a table from a text."""
+    """Return the arguments of `run` for the module that takes tables or objects from texts."""
     options: Options = {
         **table_option(),
         "content": {"type": "str"},
         "src": {"type": "path"},
-        "exclusive": {"type": "bool", "default": True},
+        "exclusive": {"type": "bool"},
+        "doubtful": {"type": "str", "choices": ["refuse", "disable"], "default": "refuse"},
         "allow_empty": {"type": "bool", "default": False},
         **site_option(),
     }
@@ -71,10 +72,10 @@ def import_module() -> dict[str, Any]:
 
 
 def export_module() -> dict[str, Any]:
-    """Return the arguments of `run` for the module that gives a table as text."""
+    """Return the arguments of `run` for the module that gives tables or objects as text."""
     options: Options = {
         **table_option(),
-        "form": {"type": "str", "choices": ["csv", "json"], "default": "csv"},
+        "form": {"type": "str", "choices": ["csv", "json", "stanza"], "default": "csv"},
         "dest": {"type": "path"},
         **site_option(),
     }

@@ -124,15 +124,18 @@ def read_source(params: Mapping[str, Any], columns: Sequence[str]) -> Parsed:
         return Parsed(rows, [f"row {number}" for number in range(1, len(rows) + 1)])
     if params.get("content") is not None:
         return parse(params["content"], columns, "content")
-    source = params["src"]
+    return parse(read_text(params["src"]), columns, params["src"])
+
+
+def read_text(path: str) -> str:
+    """Return the text of a file on this machine; raises SiteError with its path."""
     try:
-        with open(source, encoding="utf-8", newline="") as stream:
-            text = stream.read()
+        with open(path, encoding="utf-8", newline="") as stream:
+            return stream.read()
     except UnicodeDecodeError as error:
-        raise SiteError.of(source, f"it is no UTF-8 text: byte {error.start}", "Convert it to UTF-8") from error
+        raise SiteError.of(path, f"it is no UTF-8 text: byte {error.start}", "Convert it to UTF-8") from error
     except OSError as error:
-        raise SiteError.of(source, f"it can't be read: {error.strerror}", "Put the file on the managed machine") from error
-    return parse(text, columns, source)
+        raise SiteError.of(path, f"it can't be read: {error.strerror}", "Put the file on the managed machine") from error
 
 
 def read_rows(thing: Thing, params: Mapping[str, Any], _warn: Warn) -> dict[str, Any]:

@@ -1,95 +1,199 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole tables in and out, in the form that tabdump and tabrestore use."""
+"""Whole tables and objects in: what tabdump, dumpxCATdb and `lsdef -z` write, in one transaction."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from ..errors import SiteError, raise_faults
-from .columns import Row, Table
+from ..errors import Fault, SiteError, raise_faults
+from .columns import Row
 from .declared import declared_rows
-from .forms import to_csv, to_json_lines
-from .plan import Change, exclusive_keys, plan_table
-from .rows import RowsPlan, checked, read_source
-from .schema import TABLES, check_rows
-from .snapshot import replace_file
+from .doubts import Doubts
+from .forms import header_names, parse
+from .objects import BY_TABLE, GROUP, NODE, SITE, TYPES, ObjectType, membership_faults, rows_of, setting_rows, unknown_attributes
+from .plan import Change, by_key, exclusive_keys, plan_table
+from .rows import RowsPlan, read_text
+from .schema import TABLES
+from .stanzas import Stanza, is_stanza_text, parse_stanzas
 from .store import open_store
 from .things import Thing
 
 Tables = Mapping[str, Sequence[Row]]
 
 
-def plan_import(params: Mapping[str, Any], _warn: Callable[[str], None]) -> RowsPlan:
-    """Return the plan that puts the rows of a text into a table: in place of all its rows, or (exclusive false) besides them.
+@dataclass(frozen=True)
+class Text:
+    """A text to take in: what it says, how faults call it, and the table that it is of (none for objects)."""
 
-    Raises SiteError with every fault of the text and its rows; nothing is written then.
-    """
-    table = TABLES[params["table"]]
-    source = read_source(params, table.names)
-    declared, wrong = declared_rows(Thing(table.name, table), source)
-    rows = [row.main for row in declared]
-    raise_faults([*wrong, *check_rows(table, rows, [row.place for row in declared])])
-
-    def decide(tables: Tables) -> Sequence[Change]:
-        present = tables[table.name]
-        going = exclusive_keys(table, present, rows, None, params["allow_empty"]) if params["exclusive"] else ()
-        return checked(plan_table(table, present, rows, going), tables)
-
-    return RowsPlan(open_store(params["site"]), decide, [table.name])
+    text: str
+    source: str
+    table: str | None
 
 
-class ExportPlan:
-    """The text of a table, and the file that shall hold it when one is named."""
+class ImportPlan(RowsPlan):
+    """The changes of an import, and what was doubtful in it."""
 
-    def __init__(self, table: Table, rows: Sequence[Row], form: str, dest: str | None) -> None:
-        self.content = to_csv(table, rows) if form == "csv" else to_json_lines(rows)
-        self._count = len(rows)
-        self._dest = dest
-        self._lines = [] if dest is None or _content_of(dest) == self.content.encode() else [f"{dest}: {self._count} rows"]
-
-    def lines(self) -> list[str]:
-        """Return a line when the file is to be written."""
-        return self._lines
+    def __init__(self, imported: Import, site: str) -> None:
+        self._import = imported
+        super().__init__(open_store(site), imported.decide, imported.tables)
 
     def result(self) -> dict[str, Any]:
-        """Return the text and the number of rows in it."""
-        return {"content": self.content, "count": self._count}
-
-    def apply(self) -> None:
-        """Write the file, with owner and mode of the one that is there; a new one can be read by its owner alone."""
-        if self._dest is None:
-            return
-        try:
-            found = os.lstat(self._dest) if os.path.isfile(self._dest) and not os.path.islink(self._dest) else None
-            mode, group, owner = (found.st_mode & 0o7777, found.st_gid, found.st_uid) if found else (0o600, -1, -1)
-            replace_file(self._dest, self.content.encode(), mode, group, owner)
-        except OSError as error:
-            raise SiteError.of(self._dest, f"it can't be written: {error.strerror}", "Give a path in a directory that is there") from error
+        """Return the counts, and every doubt with what was done about it."""
+        return {**super().result(), "doubtful": [doubt.told() for doubt in self._import.doubts.found]}
 
 
-def _content_of(path: str) -> bytes | None:
-    """Return what the file holds, None where a new one takes the place of nothing or of a link; raises SiteError where none can be."""
-    directory = os.path.dirname(path) or "."
-    if not os.path.isdir(directory):
-        raise SiteError.of(path, f"there is no directory {directory}", "Make it first, or give a path in a directory that is there")
-    if os.path.islink(path):
-        return None
-    try:
-        with open(path, "rb") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise SiteError.of(path, f"it can't be read: {error.strerror}", "Give the path of a file") from error
+def plan_import(params: Mapping[str, Any], _warn: Callable[[str], None]) -> ImportPlan:
+    """Return the plan that puts what texts hold into the tables: in place of what is there, or besides it.
+
+    Raises SiteError with every fault of every text and row; nothing is written then. With `doubtful: disable` rows that break a
+    rule are taken in disabled, what the tables have no place for is left out, and both are named.
+    """
+    return ImportPlan(Import(params), params["site"])
 
 
-def plan_export(params: Mapping[str, Any], _warn: Callable[[str], None]) -> ExportPlan:
-    """Return the plan that gives a table as text, and writes it to a file when `dest` names one."""
-    table = TABLES[params["table"]]
-    with open_store(params["site"]) as store:
-        rows = store.tables([table.name])[table.name]
-    return ExportPlan(table, rows, params["form"], params["dest"])
+class Import:
+    """What shall be taken in, and how: rows of tables, and objects."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self._aside = params.get("doubtful") == "disable"
+        self._allow_empty = params["allow_empty"]
+        self._unread = Doubts(self._aside)
+        self._rows: dict[str, tuple[list[Row], list[str]]] = {}
+        self._objects: list[tuple[ObjectType, Stanza, str]] = []
+        for text in _texts(params, self._unread):
+            try:
+                if text.table is None:
+                    self._objects.extend(_objects(text, params["table"], self._unread))
+                else:
+                    self._rows[text.table] = _rows(text, self._unread)
+            except SiteError as error:
+                self._unread.faults.extend(error.faults)
+        self._whole = bool(self._rows) if params["exclusive"] is None else params["exclusive"]
+        self.doubts = self._unread
+
+    @property
+    def tables(self) -> set[str]:
+        """The tables to look at."""
+        return {*self._rows, *(table.name for kind, _stanza, _place in self._objects for table in (*kind.tables, NODE.main))}
+
+    def decide(self, tables: Tables) -> Sequence[Change]:
+        """Return the changes that take everything into `tables`, and keep what was doubtful about it."""
+        doubts = self.doubts = Doubts(self._aside)
+        doubts.found.extend(self._unread.found)
+        doubts.faults.extend(self._unread.faults)
+        changes = []
+        for name, (rows, places, emptied) in self._wanted(tables, doubts).items():
+            table, present = TABLES[name], tables[name]
+            sound = doubts.sound_rows(table, rows, places)
+            whole = self._whole and not doubts.faults
+            going = exclusive_keys(table, present, sound, None, self._allow_empty or name not in self._rows) if whole else set()
+            changes.extend(plan_table(table, present, sound, going | emptied))
+        raise_faults(doubts.faults)
+        settled = doubts.sound_changes(changes, tables)
+        raise_faults(doubts.faults)
+        return settled
+
+    def _wanted(self, tables: Tables, doubts: Doubts) -> dict[str, tuple[list[Row], list[str], set[tuple[str, ...]]]]:
+        """Return, by table, the rows that shall stand, the place of each, and the keys of joined rows that must go."""
+        standing = {name: by_key(TABLES[name], rows) for name, rows in tables.items()}
+        wanted = {name: ([*rows], [*places], set[tuple[str, ...]]()) for name, (rows, places) in self._rows.items()}
+        for kind, stanza, place in self._objects:
+            for table in kind.tables:
+                wanted.setdefault(table.name, ([], [], set()))
+            if kind is SITE:
+                settings = setting_rows(stanza.attributes, standing)
+                wanted[kind.main.name][0].extend(settings)
+                wanted[kind.main.name][1].extend([place] * len(settings))
+                continue
+            for name, row in rows_of(kind, stanza.name, stanza.attributes, standing).items():
+                table = TABLES[name]
+                rows, places, emptied = wanted[name]
+                if set(row) - set(table.key) or (table is kind.main and (kind is not GROUP or table.key_of(row) in standing[name])):
+                    rows.append(row)
+                    places.append(place)
+                else:
+                    emptied.add(table.key_of(row))
+        groups = _groups([*tables.get(NODE.main.name, ()), *wanted.get(NODE.main.name, ([], [], set()))[0]])
+        for kind, stanza, place in self._objects:
+            if kind is GROUP:
+                doubts.left_out(membership_faults(f"group {stanza.name} ({place})", stanza.name, stanza.attributes, groups))
+        return wanted
+
+
+def _groups(rows: Iterable[Row]) -> dict[str, list[str]]:
+    """Return the groups of each node, of a node that is there twice those of the later row."""
+    return {row["node"]: [group.strip() for group in (row.get("groups") or "").split(",")] for row in rows if row.get("node")}
+
+
+def _texts(params: Mapping[str, Any], doubts: Doubts) -> Iterator[Text]:
+    """Yield what is to be taken in: the content, the file, or every CSV file of the directory, as dumpxCATdb leaves them."""
+    table, source = params["table"], params["src"]
+    if params.get("content") is not None:
+        yield _text(params["content"], "content", table)
+    elif not os.path.isdir(source):
+        yield _text(read_text(source), source, table)
+    elif table is not None:
+        raise SiteError.of(source, "it is a directory, and table names one table", "Leave table out, or give the file of the table")
+    else:
+        files = sorted(name for name in os.listdir(source) if name.endswith(".csv"))
+        if not files:
+            raise SiteError.of(source, "it holds no .csv file", "Give the directory that dumpxCATdb or tabdump wrote")
+        for name in files:
+            path = os.path.join(source, name)
+            known = name.partition(".")[0]
+            if known in TABLES:
+                yield Text(read_text(path), path, known)
+            else:
+                doubts.leave_out(Fault(path, f"there is no table {known} here", "Leave the file out, or set doubtful: disable"))
+
+
+def _text(text: str, source: str, table: str | None) -> Text:
+    if is_stanza_text(text):
+        return Text(text, source, None)
+    if table is None:
+        raise SiteError.of(source, "it does not say of which table its rows are", "Name the table")
+    return Text(text, source, table)
+
+
+def _rows(text: Text, doubts: Doubts) -> tuple[list[Row], list[str]]:
+    """Return the rows of a table's text, and where each stands."""
+    table = TABLES[text.table or ""]
+    foreign = [name for name in header_names(text.text) if name not in table.names] if doubts.aside else []
+    parsed = parse(text.text, (*table.names, *foreign), text.source)
+    for row, place in zip(parsed.rows, parsed.places):
+        for name in foreign:
+            cell = row.pop(name, "")
+            if cell:
+                where = f"{table.address(row)} ({place}): {name}"
+                doubts.leave_out(Fault(where, f"the table has no such column for {cell!r}", "Use " + ", ".join(table.names)))
+    declared, wrong = declared_rows(Thing(table.name, table), parsed)
+    for fault in wrong:
+        doubts.leave_out(fault)
+    return [row.main for row in declared], [row.place for row in declared]
+
+
+def _objects(text: Text, table: str | None, doubts: Doubts) -> Iterator[tuple[ObjectType, Stanza, str]]:
+    """Yield the objects of a text that have a type of ours, with the attributes that have a column, and their places."""
+    if table is not None and table not in BY_TABLE:
+        what = f"the text is in the stanza form, and {table} is no table of objects"
+        raise SiteError.of(text.source, what, "Give a text of that table, or one of " + ", ".join(BY_TABLE))
+    seen: set[tuple[str, str]] = set()
+    for stanza in parse_stanzas(text.text, text.source):
+        place = f"line {stanza.line}"
+        where = f"{stanza.kind} {stanza.name} ({place})"
+        kind = TYPES.get(stanza.kind)
+        if kind is None or (table is not None and kind is not BY_TABLE[table]):
+            doubts.leave_out(Fault(where, f"there are no objects of type {stanza.kind} here", "Use " + ", ".join(TYPES)))
+        elif (stanza.kind, stanza.name) in seen:
+            doubts.leave_out(Fault(where, "the text has the object twice", "Keep one of them"))
+        else:
+            seen.add((stanza.kind, stanza.name))
+            for name in unknown_attributes(kind, stanza.attributes):
+                what = f"objects of type {kind.name} have no such attribute for {stanza.attributes.pop(name)!r}"
+                doubts.leave_out(Fault(f"{where}: {name}", what, "Leave it out, or set doubtful: disable"))
+            yield kind, stanza, place

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
-from ansible_collections.diskless.statelite.plugins.module_utils.tables.transfer import plan_export, plan_import
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.exports import plan_export
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.transfer import plan_import
 
 from .sites import tables_of
 
