@@ -192,7 +192,7 @@ async def _until_stopped(service: Service, context: ssl.SSLContext, hosts: list[
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    LOG.info("listening on port %d", port)
+    LOG.info("listening on port %d", server.sockets[0].getsockname()[1])
     await stopped.wait()
     server.close()
 

@@ -7,7 +7,8 @@
 
 Killed is genimage's own process, with SIGKILL, as the kernel does it to a process that has used up the memory: nothing of it
 can clean up. Then: no mount below the directory, no process that works in it, the generations that were there are as they
-were, and the next run builds the same tree, kernel, initramfs and record as an undisturbed run does.
+were, and the next run builds the same tree, kernel, initramfs and record as an undisturbed run does. All the time the answer
+service answers a node of the image: its plan is that of the generation it runs, whatever happens to the next one.
 """
 
 from __future__ import annotations
@@ -27,16 +28,20 @@ from pathlib import Path
 
 from ansible_collections.diskless.statelite.plugins.module_utils.image.genimage import SPEC, plan_genimage
 from ansible_collections.diskless.statelite.plugins.module_utils.image.mounts import mounts_under
+from ansible_collections.diskless.statelite.plugins.module_utils.lite.entry import entries_for
+from ansible_collections.diskless.statelite.plugins.module_utils.lite.treeplan import Wanted, plan_tree
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
+from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.answer.asking import Asking, Serving, only
+from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.answer.service import make_pki, publish
 
 VOLATILE = ("built", "packages_read", "seconds", "generation")
+ALWAYS = [("litefile",), ("litetree",)]
+PLAN = ("bootplan", "image=tiny", "generation=1")
+"""What a node asks that runs from the generation which stands while the next one is built."""
 
 
-def plan(work: Path):
-    """Return genimage's plan for the tiny image in `work`."""
-    names = {"dracut_module": "dracut", "rootfs": "rootfs", "ca": "pki/ca.pem", "authorized_keys": "ssh/id.pub"}
-    params = {name: option.get("default") for name, option in SPEC.items()}
-    params.update({name: str(work / path) for name, path in names.items()}, image="tiny")
+def site(work: Path) -> dict[str, list[dict[str, str]]]:
+    """Return the tables of the tiny image in `work`; this machine is its node n1."""
     osimage = {"imagename": "tiny", "osvers": "debian12", "osarch": os.uname().machine, "profile": "compute", "provmethod": "netboot"}
     linuximage = {
         "imagename": "tiny",
@@ -44,7 +49,29 @@ def plan(work: Path):
         "pkgdir": f"deb [trusted=yes] copy:{work}/archive bookworm main",
         "rootimgdir": f"{work}/image",
     }
-    return plan_genimage(Site({"osimage": [osimage], "linuximage": [linuximage]}), params)
+    return {
+        "osimage": [osimage],
+        "linuximage": [linuximage],
+        "policy": [{"priority": "1", "commands": "litefile,litetree", "rule": "allow"}],
+        "nodelist": [{"node": "n1", "groups": "all"}],
+        "hosts": [{"node": "n1", "ip": "127.0.0.1"}],
+        "nodetype": [{"node": "n1", "provmethod": "tiny"}],
+        "litefile": [{"file": "/etc/fstab"}, {"file": "/var/log/", "options": "tmpfs"}],
+        "litetree": [{"priority": "1", "directory": "10.0.0.1:/lt/$node"}],
+    }
+
+
+def lay_out(work: Path) -> None:
+    """Lay the generation out that a node runs from."""
+    plan_tree(f"{work}/image/generations/1/rootimg", Wanted("tiny", entries_for(Site(site(work)), "tiny"))).apply()
+
+
+def plan(work: Path):
+    """Return genimage's plan for the tiny image in `work`."""
+    names = {"dracut_module": "dracut", "rootfs": "rootfs", "ca": "pki/ca.pem", "authorized_keys": "ssh/id.pub"}
+    params = {name: option.get("default") for name, option in SPEC.items()}
+    params.update({name: str(work / path) for name, path in names.items()}, image="tiny")
+    return plan_genimage(Site(site(work)), params)
 
 
 def build(work: Path) -> None:
@@ -135,14 +162,32 @@ def main(work: Path, count: int) -> None:
     seed = int(os.environ.get("KILL_SEED", time.time()))
     chance = random.Random(seed)
     print(f"an undisturbed build takes {whole:.1f} s; KILL_SEED={seed}", flush=True)
+    publish(work / "published/site.json", site(work))
+    pki = make_pki(work / "answer")
+    with Serving(work / "published/site.json", work / "spool", pki) as service, Asking(service.port, pki, ALWAYS, 0.02) as asking:
+        kill_all(work, count, whole, chance, undisturbed, asking)
+        print(f"a node was answered {asking.answered} times", flush=True)
+
+
+def kill_all(work: Path, count: int, whole: float, chance: random.Random, undisturbed: dict[str, str], asking: Asking) -> None:
+    """Kill `count` builds of `whole` seconds, and look each time at what was left, what comes next, and what nodes are told."""
     at_work = 0
+    always = asking.now()
+    expect(len({*always.values()}) == 2 and all("n1: " in answer for answer in always.values()), always)
     for number in range(count):
+        asking.questions = ALWAYS
+        asking.gathered()
         shutil.rmtree(work / "image")
         if number % 2:  # every other time there is a good image already, whose list has changed since
             (work / "lists/compute.pkglist").write_text("#INCLUDE:base.pkglist#\nvim\n")
             build(work)
+            lay_out(work)
             (work / "lists/compute.pkglist").write_text("#INCLUDE:base.pkglist#\n")
+            asking.questions = [*ALWAYS, PLAN]
             before = look(work / "image/generations/1")
+        told = asking.now()
+        expect({question: told[question] for question in ALWAYS} == always, f"kill {number}: before it a node is told {told}")
+        expect(PLAN not in told or "entry\t/var/log\td\ttmpfs" in told[PLAN], f"kill {number}: the plan is {told.get(PLAN)}")
         after = chance.uniform(0.05, 0.95) * whole
         alive = killed_build(work, after)
         at_work += alive
@@ -162,6 +207,8 @@ def main(work: Path, count: int) -> None:
         ended = look(work / f"image/generations/{last}")
         differing = sorted(path for path in {*ended, *undisturbed} if ended.get(path) != undisturbed.get(path))
         expect(not differing, f"kill {number} after {after:.2f} s: the next run differs in {differing}")
+        expect(asking.now() == told, f"kill {number}: a node is told something else")
+        only(asking.gathered(), told)
         expect(os.readlink(work / "image/current") == f"generations/{last}", f"kill {number}: not published")
         expect(not plan(work).lines(), f"kill {number}: the next run is not settled")
         print(f"kill {number + 1}: after {after:.2f} s, {'at work' if alive else 'ended'}, left {left or 'nothing'}: mended", flush=True)

@@ -1,7 +1,7 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A writer of the database killed at any point: the next run ends as an undisturbed one, and readers always have a snapshot."""
+"""A writer of the database killed at any point: the next run ends as an undisturbed one, and nodes are answered all along."""
 
 from __future__ import annotations
 
@@ -11,21 +11,33 @@ import shutil
 import signal
 import time
 
+import pytest
+from ansible_collections.diskless.statelite.plugins.module_utils.lite.entry import entries_for
+from ansible_collections.diskless.statelite.plugins.module_utils.lite.treeplan import Wanted, plan_tree
+from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.plan import Change
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.schema import TABLES
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.snapshot import load_snapshot, snapshot_path
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.store import open_store
+from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.answer.asking import Asking, Serving, only
+from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.answer.service import Answering, make_pki
 
 from .sites import declare, tables_of
 
 KILLS = 50
+FIRST_RUNS = 10
 OLD = [{"file": f"/old/{number}"} for number in range(200)]
 NEW = [{"file": f"/old/{number}", "options": "con"} for number in range(0, 200, 2)] + [{"file": f"/new/{number}"} for number in range(200)]
+QUESTIONS = [("litefile",), ("bootplan", "image=img1")]
+OURS = ("published", "site.db")
 
 
-def killed_after(site, seconds):
+def killed_after(site, rows, seconds):
     """Run a writer in a child, kill it after some seconds; return whether it was still at work."""
     child = os.fork()
     if child == 0:
         try:
-            declare(site, rows=NEW, exclusive=True)
+            declare(site, rows=rows, exclusive=True)
         finally:
             os._exit(0)
     time.sleep(seconds)
@@ -33,37 +45,101 @@ def killed_after(site, seconds):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
-def contents(site):
-    version, tables = load_snapshot(snapshot_path(str(site)))
-    return version, tables_of(site), {name: rows for name, rows in tables.items() if rows}
-
-
-def test_fifty_killed_writes_end_in_the_state_of_an_undisturbed_one(tmp_path):
-    dice = random.Random(20260101)
-    old = tmp_path / "old"
-    declare(old / "site.db", rows=OLD)
-    undisturbed = tmp_path / "undisturbed" / "site.db"
-    shutil.copytree(old, undisturbed.parent)
+def timed(site, rows):
+    """Run a writer undisturbed; return how long it took."""
     started = time.monotonic()
-    declare(undisturbed, rows=NEW, exclusive=True)
-    lasts = time.monotonic() - started
+    declare(site, rows=rows, exclusive=True)
+    return time.monotonic() - started
+
+
+def contents(site):
+    _version, tables = load_snapshot(snapshot_path(str(site)))
+    return tables_of(site), {name: rows for name, rows in tables.items() if rows}
+
+
+def clean(site):
+    return sorted(os.listdir(site.parent)) == list(OURS) and os.listdir(site.parent / "published") == ["site.json"]
+
+
+@pytest.fixture()
+def site(tmp_path):
+    """Return a site whose node n1 is this machine, and whose image is laid out."""
+    rows = {
+        "policy": [{"priority": "4.7", "commands": "litefile,litetree", "rule": "allow"}],
+        "nodelist": [{"node": "n1", "groups": "all"}],
+        "hosts": [{"node": "n1", "ip": "127.0.0.1"}],
+        "nodetype": [{"node": "n1", "provmethod": "img1"}],
+        "osimage": [{"imagename": "img1", "provmethod": "statelite"}],
+        "linuximage": [{"imagename": "img1", "rootimgdir": str(tmp_path / "image")}],
+    }
+    path = tmp_path / "site" / "site.db"
+    with open_store(str(path)) as store:
+        store.write([Change(TABLES[name], None, row) for name, each in rows.items() for row in each])
+    (tmp_path / "image/rootimg/old").mkdir(parents=True)
+    plan_tree(str(tmp_path / "image/rootimg"), Wanted("img1", entries_for(Site({**rows, "litefile": OLD[:3]}), "img1"))).apply()
+    return path
+
+
+def test_nodes_are_answered_through_fifty_killed_writers(site, tmp_path):
+    dice = random.Random(20260101)
+    pki = make_pki(tmp_path / "pki")
+    snapshot = snapshot_path(str(site))
+    declare(site, rows=OLD, exclusive=True)
+    interrupted = 0
+    with Serving(snapshot, tmp_path / "spool", pki) as service, Asking(service.port, pki, QUESTIONS) as asking:
+        said = {"OLD": asking.now()}
+        lasts = timed(site, NEW)
+        expected = {"NEW": contents(site)}
+        said["NEW"] = asking.now()
+        lasts = max(lasts, timed(site, OLD))
+        expected["OLD"] = contents(site)
+        assert said["OLD"] == asking.now()
+        assert all(said["OLD"][question] != said["NEW"][question] for question in QUESTIONS)
+        asking.gathered()
+        for number in range(KILLS):
+            before, after, rows = ("OLD", "NEW", NEW) if number % 2 == 0 else ("NEW", "OLD", OLD)
+            version = load_snapshot(snapshot)[0]
+            interrupted += killed_after(site, rows, dice.uniform(0, lasts))
+            published, tables = load_snapshot(snapshot)
+            with open_store(str(site)) as store:
+                committed = store.version
+            assert (published, {name: each for name, each in tables.items() if each}) in (
+                (version, expected[before][1]),
+                (version + 1, expected[after][1]),
+            )
+            assert published <= committed <= version + 1
+            assert tables_of(site) == expected[before if committed == version else after][0]
+            meanwhile = asking.now()
+            assert meanwhile == said[before if published == version else after]
+            if number % 5 == 0:
+                with Answering(snapshot, tmp_path / "other", pki) as restarted:
+                    assert Asking(restarted.port, pki, QUESTIONS).now() == meanwhile
+            declare(site, rows=rows, exclusive=True)
+            assert asking.now() == said[after]
+            only(asking.gathered(), said[before], said[after])
+            assert contents(site) == expected[after]
+            assert load_snapshot(snapshot)[0] == version + 1
+            assert declare(site, rows=rows, exclusive=True) == []
+            assert clean(site)
+        assert asking.answered > 4 * KILLS * len(QUESTIONS)
+        assert service.process.poll() is None
+    assert interrupted > KILLS / 4
+
+
+def test_a_first_run_that_was_killed_is_mended_by_the_next_one(tmp_path):
+    dice = random.Random(20260102)
+    undisturbed = tmp_path / "undisturbed" / "site.db"
+    lasts = timed(undisturbed, NEW)
     expected = contents(undisturbed)
     interrupted = 0
-    for number in range(KILLS):
+    for number in range(FIRST_RUNS):
         site = tmp_path / str(number) / "site.db"
-        first_run = number % 5 == 0
-        if not first_run:
-            shutil.copytree(old, site.parent)
-        interrupted += killed_after(site, dice.uniform(0, lasts))
-        if not first_run:
-            version, tables = load_snapshot(snapshot_path(str(site)))
-            assert (version, len(tables["litefile"])) in ((1, len(OLD)), (2, len(NEW)))
+        interrupted += killed_after(site, NEW, dice.uniform(0, lasts))
         if os.path.exists(snapshot_path(str(site))):
             load_snapshot(snapshot_path(str(site)))
         declare(site, rows=NEW, exclusive=True)
-        assert contents(site)[1:] == expected[1:]
-        assert first_run or contents(site)[0] == expected[0]
+        assert contents(site) == expected
         assert declare(site, rows=NEW, exclusive=True) == []
-        assert sorted(os.listdir(site.parent)) == ["published", "site.db"]
-        assert os.listdir(site.parent / "published") == ["site.json"]
-    assert interrupted > KILLS / 4
+        assert clean(site)
+        shutil.rmtree(site.parent)
+    assert interrupted > FIRST_RUNS / 4
