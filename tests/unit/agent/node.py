@@ -51,6 +51,7 @@ status=0
 PATH="$WORK/bin:$PATH" sh "$AGENT/agent.sh" >> "$WORK/output" 2>&1 || status=$?
 echo "$status" > "$WORK/status"
 cp -r "$NEWROOT/.statelite/system/results" "$NEWROOT/.statelite/report.json" "$NEWROOT/.statelite/statelite.log" "$WORK" 2>/dev/null || :
+cp -r "$NEWROOT/.statelite/proof" "$WORK" 2>/dev/null || :
 cp -r /run/statelite "$WORK/run"
 [ ! -e "$WORK/paths" ] || "$PYTHON" "$VIEW" "$NEWROOT" "$WORK/paths" "$WORK/seen"
 """
@@ -191,7 +192,7 @@ class Boot:
     @property
     def results(self) -> dict[str, tuple[str, ...]]:
         """Return (status, source, message) by path."""
-        return {line.split("\t")[0]: tuple(line.split("\t")[1:]) for line in self.text("results").splitlines()}
+        return {line.split("\t")[0]: tuple(line.split("\t")[1:]) for line in self.text("results").split("\n") if line}
 
     @property
     def seen(self) -> dict[str, dict[str, Any]]:

@@ -63,9 +63,20 @@ plan_basics() { # tmpfs size, node name and image of the plan; state
     done < "$PLAN"
 }
 
-carry_out() { # the entries, inside the root; /dev and /proc are there only for that long
+carry_out() { # the entries of the plan
     cp "$PLAN" "$S/system/plan" && cp "$here/entries.sh" "$here/overlays.sh" "$S/system" || return 1
     modprobe -q overlay 2> /dev/null || :
+    in_root entries
+}
+
+prove() { # what the root is now, for somebody who foretold it; it takes ten minutes at most
+    cp "$here/prove.sh" "$S/system" && in_root prove timeout 600 && return 0
+    say 'the proof of the root is not whole'
+}
+
+in_root() { # $1 name of a script in /.statelite/system, run inside the root by the words that follow; it has /dev and /proc that long
+    script=/.statelite/system/$1.sh
+    shift
     lent=''
     for place in dev proc; do
         if ! mountpoint -q "$NEWROOT/$place"; then
@@ -74,9 +85,9 @@ carry_out() { # the entries, inside the root; /dev and /proc are there only for 
         fi
     done
     if [ -n "$DEBUG" ]; then
-        chroot "$NEWROOT" /bin/sh -x /.statelite/system/entries.sh
+        "$@" chroot "$NEWROOT" /bin/sh -x "$script"
     else
-        chroot "$NEWROOT" /bin/sh /.statelite/system/entries.sh >> "$LOG" 2>&1
+        "$@" chroot "$NEWROOT" /bin/sh "$script" >> "$LOG" 2>&1
     fi
     status=$?
     for place in $lent; do
@@ -113,6 +124,7 @@ write_report
 keep_plan
 [ -z "$BROKEN" ] || give_up entries "required entries failed:$BROKEN"
 send_report
+[ -z "$PROVE" ] || prove
 say "STATELITE node=$NODE image=$IMAGE generation=$GENERATION plan=$ORIGIN done=$DONE failed=$FAILED"
 stop_point switch_root
 cp "$LOG" "$S/statelite.log"

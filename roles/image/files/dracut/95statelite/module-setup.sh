@@ -20,7 +20,7 @@ install() {
     inst_hook cmdline 20 "${moddir:?}/statelite-cmdline.sh"
     inst_hook pre-pivot 50 "${moddir:?}/statelite-pre-pivot.sh"
     local file
-    for file in agent words service mounts entries overlays identity lease report; do
+    for file in agent words service mounts entries overlays identity lease report prove; do
         inst_simple "${moddir:?}/$file.sh" "/usr/lib/statelite/$file.sh"
     done
     [[ -e ${dracutsysrootdir-}/etc/statelite/ca.pem ]] && inst_simple /etc/statelite/ca.pem

@@ -17,7 +17,7 @@ note() { # a line for the log alone
 }
 
 read_words() { # sets the variables below from /proc/cmdline
-    XCAT='' NODE='' STATEMNT='' MNTOPTS='' IMAGE='' GENERATION='' LEVELS='' MACHINE_ID='' ROOT_WORD='' STOPS='' DEBUG=''
+    XCAT='' NODE='' STATEMNT='' MNTOPTS='' IMAGE='' GENERATION='' LEVELS='' MACHINE_ID='' ROOT_WORD='' STOPS='' DEBUG='' PROVE=''
     tr ' ' '\n' < /proc/cmdline > "$RUN/words"
     while read -r word; do
         case $word in
@@ -33,6 +33,7 @@ read_words() { # sets the variables below from /proc/cmdline
             NFSROOT=*) ROOT_WORD=${word#*=} ;;
             shell) STOPS=yes ;;
             statelite.debug | statelite.debug=1) DEBUG=yes ;;
+            statelite.prove | statelite.prove=1) PROVE=yes ;;
         esac
     done < "$RUN/words"
     case $XCAT in
@@ -41,7 +42,7 @@ read_words() { # sets the variables below from /proc/cmdline
     esac
     [ "$HOST" != "$PORT" ] || PORT=''
     PORT=${PORT:-3001}
-    export HOST PORT NODE IMAGE GENERATION LEVELS MACHINE_ID STOPS DEBUG
+    export HOST PORT NODE IMAGE GENERATION LEVELS MACHINE_ID STOPS DEBUG PROVE
     state_place
 }
 

@@ -1,0 +1,75 @@
+#!/bin/sh
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# What the entries became, for somebody who foretold it (kernel word statelite.prove). Runs in the node's root (chroot).
+# Reads /.statelite/system/{plan,results}; writes /.statelite/proof, in the form that docs/boot-plan.md gives.
+
+set -u
+export LC_ALL=C
+TAB=$(printf '\t')
+S=/.statelite
+P=$S/proof
+
+taken() { # $1 file of /proc -> $2; the shell's own words, so that taking it reads nothing over the network
+    while IFS= read -r line; do
+        printf '%s\n' "$line"
+    done < "$1" > "$2"
+}
+
+case ${1:-} in
+    files) # the paths follow
+        shift
+        exec find -H "$@" -type f -print0
+        ;;
+    shown) # find's word for links, how deep it goes, the paths; six fields a path, NUL after each
+        follow=$2 depth=$3
+        shift 3
+        exec find "$follow" "$@" -maxdepth "$depth" -printf '%y\0%m\0%U:%G\0%p\0%l\0' '(' -writable -printf 'w\0' -o -printf '-\0' ')'
+        ;;
+esac
+
+looked_at() { # every path with what lies below it, those of the identity too; what stands elsewhere, as itself
+    while IFS=$TAB read -r word path _ _ _ _ parent _; do
+        case $word-$parent in
+            entry--) printf '%s\0' "$path" >&5 ;;
+            stands-*) printf '%s\0' "$path" >&6 ;;
+        esac
+    done < "$S/system/plan" 5> "$P/tops" 6> "$P/standing"
+    printf '%s\0' /etc/hostname /etc/machine-id /etc/resolv.conf >> "$P/tops"
+}
+
+tried() { # $1 path -> answer: what a real write there is told; names, contents, modes and times stay
+    if [ -d "$1" ]; then
+        touch -r "$1" "$P/times"
+        answer=$(mkdir -- "$1/.statelite-probe" 2>&1) || return 0
+        rmdir -- "$1/.statelite-probe"
+        touch -r "$P/times" -- "$1"
+    elif [ -f "$1" ]; then
+        # Opened for more, and nothing added.
+        answer=$({ true >> "$1"; } 2>&1) || return 0
+    else
+        answer='no file or directory'
+        return 0
+    fi
+    answer=written
+}
+
+mkdir -p "$P"
+taken /proc/self/mountstats "$P/mountstats"
+taken /proc/self/mountinfo "$P/mounts"
+cp "$S/system/plan" "$S/system/results" "$P"
+looked_at
+{
+    xargs -0 -r sh "$0" shown -H 1000 < "$P/tops"
+    xargs -0 -r sh "$0" shown -P 0 < "$P/standing"
+} > "$P/paths" 2> "$P/trouble"
+xargs -0 realpath -zm -- < "$P/tops" > "$P/leads"
+xargs -0 sh "$0" files < "$P/tops" 2>> "$P/trouble" | xargs -0 -r sha256sum -z -- > "$P/digests"
+while IFS=$TAB read -r word path _; do
+    if [ "$word" = entry ]; then
+        tried "$path"
+        printf '%s\0%s\0' "$path" "${answer##*: }"
+    fi
+done < "$S/system/plan" > "$P/writes"
+: > "$P/whole"
