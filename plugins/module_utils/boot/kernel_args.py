@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 from ..errors import SiteError
 from ..nodes.attributes import attribute
+from ..nodes.disk import disk_of
 from ..nodes.identity import machine_id
 from ..nodes.images import rank
 from ..nodes.interfaces import ADDRESS, boot_mac
 from ..nodes.mounts import state_of
 from ..nodes.servers import image_server, network_of, xcatmaster
+from ..tables.lite import LOCALDISK
 
 if TYPE_CHECKING:
     from ..apply.generations import Generation
@@ -196,6 +198,9 @@ def _template_words(site: Site, node: str, image: Image) -> Iterator[str]:
     if not any(row.get("directory") and rank(row, image) is not None for row in site.rows("litetree")):
         yield "statelite.levels=none"
     yield f"statelite.machine-id={machine_id(site, node)}"
+    if any(LOCALDISK in (row.get("options") or "").split(",") and rank(row, image) is not None for row in site.rows("litefile")):
+        disk = disk_of(site)
+        yield f"statelite.disk={disk.label},{disk.options}"
 
 
 def _words(site: Site, node: str, image: Image, generation: Generation) -> Iterator[str]:

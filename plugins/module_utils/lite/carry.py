@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 
+from ..tables.lite import LOCALDISK, PERSISTENT
 from .namespace import Inode, Namespace, Spot, StepError, above_of
 from .nodeplan import NodePlan, Step
 
@@ -169,7 +170,8 @@ class Entries:
         there.inode.read = _joined(there.inode.read or bytes, piece.content)
 
     def _keep_state(self, step: Step, target: str) -> str:
-        own = self.space.lookup(f"{S}/persistent/{self.plan.node}")
+        place = f"{S}/{LOCALDISK}" if step.storage == LOCALDISK else f"{S}/{PERSISTENT}/{self.plan.node}"
+        own = self.space.lookup(place)
         if own is not None and own.inode.unknown:
             self.space.directory(above_of(target))
             self.space.put(target, _unknown(step.kind, own.inode.unknown, "persistent"))
@@ -179,7 +181,7 @@ class Entries:
             # The root and the directory of the states hold nothing that is not known.
             if kept is None or not self._is_own(kept) or self.space.path_of(kept) in ("/", f"{S}/persistent"):
                 return "kept"
-            self.space.put(target, _unknown(step.kind, f"the state: {OWN_WORDS}", "persistent"))
+            self.space.put(target, _unknown(step.kind, f"the {'disk' if step.storage == LOCALDISK else 'state'}: {OWN_WORDS}", step.storage))
             return UNKNOWN
         source, base = self._find_source(step)
         new = f"{above_of(target)}/.statelite-new.{target.rpartition('/')[2]}"
@@ -212,7 +214,7 @@ class Entries:
                 self._place_copy(step, source, base, target)
         elif step.storage == "con":
             source = self._compose(step, target)
-        elif step.storage == "persistent":
+        elif step.storage in (PERSISTENT, LOCALDISK):
             source = self._keep_state(step, target)
         elif step.storage == "ro":
             source, base = self._find_source(step)
@@ -250,7 +252,7 @@ class Entries:
             return source
         if step.storage == "con":
             source = self._compose(step, target)
-        elif step.storage == "persistent":
+        elif step.storage in (PERSISTENT, LOCALDISK):
             source = self._keep_state(step, target)
         elif step.storage == "tmpfs":
             source, base = self._find_source(step)

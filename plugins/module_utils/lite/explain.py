@@ -12,13 +12,13 @@ from ..nodes.images import rank, rows_for_image
 from ..nodes.mounts import Level
 from ..nodes.provenance import Variable, variable, variables
 from ..tables.columns import EVERY_IMAGE, Row
-from ..tables.lite import RO, normal_path, parse_options
-from .carry import Result, S
+from ..tables.lite import LOCALDISK, PERSISTENT, RO, normal_path, parse_options
+from .carry import UNKNOWN, Result, S
 from .entry import liteattach_of
 from .layout import Placed
 from .namespace import LIVE, Spot, above_of
 from .nodeplan import Step
-from .nodeview import IDENTITY, NodeView
+from .nodeview import DISK_WORDS, IDENTITY, NodeView
 from .simulate import KEPT, LOST, NOT_WRITABLE, Laid, Sight, Wish, absent, describe, survival
 
 SURVIVES = {
@@ -26,6 +26,7 @@ SURVIVES = {
     LOST: "lost at reboot",
     NOT_WRITABLE: "a node can't write it",
 }
+KEPT_IN = {PERSISTENT: "the node's state", LOCALDISK: "the node's own disk"}
 IN_PLACE = "a single file bound to a level: write it in place on the server, or bind its directory; a file renamed into place is not seen"
 
 
@@ -118,8 +119,10 @@ def sources(view: NodeView, step: Step, result: Result) -> list[dict[str, Any]]:
     tried = [default, *tried] if composed else [*tried, default]
     if result.source == "kept":
         tried.insert(
-            0, {"source": "kept", "place": "the node's state", "has_it": True, "result": "has it from an earlier boot", "used": True}
+            0, {"source": "kept", "place": KEPT_IN[step.storage], "has_it": True, "result": "has it from an earlier boot", "used": True}
         )
+    if step.storage == LOCALDISK and result.source == UNKNOWN:
+        tried.insert(0, {"source": "kept", "place": KEPT_IN[LOCALDISK], "has_it": False, "result": f"not known: {DISK_WORDS}", "used": False})
     if result.source == "created":
         tried.append({"source": "created", "place": "", "has_it": True, "result": "nothing had it: made empty", "used": True})
     return tried
@@ -132,6 +135,8 @@ def _writes(view: NodeView, spot: Spot | None, step: Step | None, below: str) ->
         return f"{view.space.path_of(spot)}, the node's own in memory"
     if survival(spot) == NOT_WRITABLE:
         return "nowhere: read-only"
+    if spot.inode.backing == LOCALDISK and view.plan.disk is not None and step is not None:
+        return f"the node's own disk (label {view.plan.disk.label}), {step.path}{below}"
     if spot.inode.backing == "persistent" and view.plan.state is not None and step is not None:
         return f"{view.plan.state.server}:{view.plan.state.directory}/{step.place[len('persistent/') :]}{below}"
     return f"the node's memory ({S})"

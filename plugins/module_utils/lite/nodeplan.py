@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import Fault, SiteError, raise_faults
+from ..nodes.disk import Disk, disk_of
 from ..nodes.identity import machine_id
 from ..nodes.mounts import Level, State, levels_of, state_of
 from ..nodes.site import split_list
+from ..tables.lite import LOCALDISK
 from .entry import entries_for
 from .layout import Layout, Placed
 
@@ -78,6 +80,7 @@ class NodePlan:
     bridges: Sequence[str]
     notes: Sequence[str]
     copies: Sequence[str] = ()
+    disk: Disk | None = None
 
     def lines(self) -> list[tuple[str, ...]]:
         """Return the plan as fields, without the end line."""
@@ -92,6 +95,8 @@ class NodePlan:
         found.extend(("note", note) for note in self.notes)
         if self.state is not None:
             found.append(("state", self.state.server, self.state.directory, self.state_options, necessity(self.state_required)))
+        if self.disk is not None:
+            found.append(self.disk.fields())
         for number, (level, options) in enumerate(self.levels, 1):
             found.append(("level", str(number), level.server, level.directory, options, necessity(level.required)))
         found.extend(("stands", path, place) for path, place in self.stands.items())
@@ -151,7 +156,8 @@ def place_steps(entries: Sequence[Placed], node: str) -> list[Step]:
     """Return the entries with place, attachment and depth, listed parents before their children.
 
     Inside a volatile directory a volatile entry is part of its parent's copy; inside a persistent one a persistent
-    entry is part of the node's own directory; everything else inside a listed directory is mounted over it.
+    entry is part of the node's own directory, and so it is on the local disk; everything else inside a listed directory is
+    mounted over it.
     """
     steps: dict[str, Step] = {}
     for entry in sorted(entries, key=lambda each: (each.path.count("/"), each.path)):
@@ -183,6 +189,8 @@ def _place(entry: Placed, above: Step | None, node: str) -> tuple[str, str]:
     if above is None:
         # What is bound lies apart from what links lead to: there the image's bridges need their names (lite/bridges.py).
         return (f"system/bound{entry.path}", "bind") if entry.attachment == "bind" else (f"tmpfs{entry.path}", "image")
+    if entry.storage == LOCALDISK:
+        return f"localdisk{entry.path}", "inline" if above is not None and above.storage == LOCALDISK else "bind"
     if above.storage == "tmpfs":
         return above.place + entry.path[len(above.path) :], "inline"
     return f"system/below{entry.path}", "bind"
@@ -208,7 +216,7 @@ def compile_plan(site: Site, node: str, layout: Layout, image: Image, generation
     """Return the boot plan of `node` from the entries its image is laid out for and the live tables.
 
     Raises SiteError, with every fault, when a variable is unset, a server has no address, an entry is persistent
-    and the node has no place for its state, or an entry needs a local disk.
+    and the node has no place for its state, or the site's words on local disks are not lawful and an entry needs one.
     """
     faults: list[Fault] = []
     entries = layout.entries
@@ -217,6 +225,7 @@ def compile_plan(site: Site, node: str, layout: Layout, image: Image, generation
     try:
         state = state_of(site, node, image)
     except SiteError as error:
+    disk: Disk | None = None
         faults.extend(error.faults)
     else:
         if state is None:
@@ -233,15 +242,10 @@ def compile_plan(site: Site, node: str, layout: Layout, image: Image, generation
         levels = levels_of(site, node, image)
     except SiteError as error:
         faults.extend(error.faults)
-    faults.extend(
-        Fault(
-            f"table litefile, {entry.path}, node {node}",
-            "the node has no local disk for an entry with the option localdisk",
-            "Use persistent, or tmpfs, until local disks are set up for the site",
-        )
-        for entry in entries
-        if entry.storage == "localdisk"
-    )
+    try:
+        disk = disk_of(site) if any(entry.storage == LOCALDISK for entry in entries) else None
+    except SiteError as error:
+        faults.extend(error.faults)
     raise_faults(faults)
     return NodePlan(
         node=node,
@@ -263,3 +267,4 @@ def compile_plan(site: Site, node: str, layout: Layout, image: Image, generation
         copies=[path.rstrip("/") for path in split_list(site.setting("litecopy", SETTINGS["litecopy"]))],
         notes=[*_state_warning(state, node), *_pending(site, image, layout)],
     )
+        disk=disk,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 
+from ..tables.lite import LOCALDISK
 from .carry import DONE, Entries, LevelSeen, Result, S
 from .namespace import LIVE, Inode, Namespace, Spot, StepError
 from .nodeplan import NodePlan
@@ -16,6 +17,15 @@ from .trees import ABSENT, READ, Found, Places
 
 IDENTITY, RESOLVER = "identity", "/etc/resolv.conf"
 READ_STATE, EMPTY_STATE = "read", "empty"
+DISK_WORDS = "only the node knows what its own disk holds"
+
+
+def _is_empty(inode: Inode) -> bool:
+    """Return whether a file certainly has no content."""
+    try:
+        return not inode.content()
+    except UnreadError:
+        return False
 
 
 @dataclass
@@ -69,6 +79,23 @@ class NodeView:
         self.keeps_plan = found.state == READ or wanted == EMPTY_STATE
 
     def mount_levels(self, places: Places) -> None:
+    def mount_disk(self, places: Places, wanted: str) -> None:
+        """The node's own disk, which only the node sees: empty as EMPTY_STATE says, or what `level_paths` has of it.
+
+        Whether the node has one at all is seen when it boots.
+        """
+        if self.plan.disk is None:
+            return
+        seen = wanted != EMPTY_STATE and places.local(LOCALDISK, f"/{self.plan.node}") is not None
+        found = places.tree(LOCALDISK, f"/{self.plan.node}", LOCALDISK, "kept") if seen else Found(ABSENT)
+        root = Inode("d", backing=LOCALDISK, origin="kept")
+        if found.root is not None:
+            root = found.root.copied(LOCALDISK, "kept")
+        elif wanted != EMPTY_STATE:
+            root.unknown = DISK_WORDS
+        self.space.directory(f"{S}/{LOCALDISK}")
+        self.space.mount(f"{S}/{LOCALDISK}", root, False)
+
         """Every level that is seen from here, in its place, read-only."""
         for number, (level, _options) in enumerate(self.plan.levels, 1):
             name, source = str(number), f"{level.server}:{level.directory}"
@@ -131,6 +158,7 @@ def node_view(plan: NodePlan, image: Inode, places: Places, state: str = READ_ST
     view.own_mounts()
     view.mount_state(places, state)
     view.mount_levels(places)
+    view.mount_disk(places, state)
     entries = Entries(plan, view.space, view.levels)
     entries.carry_out()
     view.results = entries.results

@@ -17,6 +17,7 @@ from ..apply.generations import Generation
 from ..errors import SiteError
 from ..nodes.images import Image, image_of, osimage
 from ..nodes.site import Site
+from ..tables.lite import LOCALDISK, PERSISTENT, TMPFS
 from .entry import entries_for
 from .layout import Layout
 from .namespace import LIVE, Inode, Spot
@@ -98,7 +99,7 @@ class Sight:
 
 def survival(spot: Spot) -> str:
     """Return whether what a node writes at a spot survives a reboot."""
-    if spot.mount.readonly or spot.inode.backing not in ("tmpfs", "persistent"):
+    if spot.mount.readonly or spot.inode.backing not in (TMPFS, PERSISTENT, LOCALDISK):
         return NOT_WRITABLE
     return KEPT if spot.inode.backing == "persistent" else LOST
 
@@ -233,7 +234,8 @@ def plan_key(plan: NodePlan, wish: Wish) -> object:
         if fields[0] in ("node", "hostname", "machine-id"):
             continue
         lines.append(tuple(f"persistent/-/{text[len(own) :]}" if text.startswith(own) else text for text in fields))
-    return tuple(lines), plan.node if plan.state is not None and plan.state_required and wish.state == READ_STATE else ""
+    own_content = plan.disk is not None or (plan.state is not None and plan.state_required)
+    return tuple(lines), plan.node if own_content and wish.state == READ_STATE else ""
 
 
 @dataclass

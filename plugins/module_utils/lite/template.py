@@ -10,19 +10,21 @@ a node stands in a shared image.
 
 from __future__ import annotations
 
+from ..nodes.disk import UNSET, WAIT, Disk
+from ..tables.lite import LOCALDISK, PERSISTENT
 from .layout import STATELITE, Layout
 from .nodeplan import FORMAT, SETTINGS, place_steps, step_fields, wire_text
 
 TEMPLATE = "/.statelite/plan.template"
 NODE = "@NODE@"
 STATE = ("@SERVER@", "@DIRECTORY@", "@OPTIONS@", "required")
+DISK = Disk("@LABEL@", "@OPTIONS@", UNSET[WAIT])
+"""Nothing is formatted without the site's word of today."""
 
 
-def template_of(layout: Layout) -> str | None:
-    """Return the text of the template; None when an entry needs what kernel words don't say."""
+def template_of(layout: Layout) -> str:
+    """Return the text of the template."""
     storages = {entry.storage for entry in layout.entries}
-    if "localdisk" in storages:
-        return None
     own = layout.made.directories.get(STATELITE)
     mode = own.mode if own is not None else layout.made.modes.get(STATELITE, (0, 0o755))[1]
     lines: list[tuple[str, ...]] = [
@@ -33,8 +35,10 @@ def template_of(layout: Layout) -> str | None:
         ("machine-id", "@MACHINE-ID@"),
         ("tmpfs", SETTINGS["litetmpfssize"], SETTINGS["litetmpfsinodes"], f"{mode:o}"),
     ]
-    if "persistent" in storages:
+    if PERSISTENT in storages:
         lines.append(("state", *STATE))
+    if LOCALDISK in storages:
+        lines.append(DISK.fields())
     lines.extend(("stands", path, place) for path, place in layout.satisfied.items())
     lines.extend(("bridge", path) for path in layout.bridges)
     lines.extend(step_fields(step) for step in place_steps(layout.entries, NODE))

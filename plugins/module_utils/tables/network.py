@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from . import rules
-from .columns import Column, Row, Table
+from .columns import CellRule, Column, Problem, Row, Table
 
 POLICY_RULES = ("allow", "accept", "trusted", "deny")
 
@@ -65,16 +65,37 @@ POLICY = Table(
 )
 
 
+def _attachment(text: str) -> Problem | None:
+    return None if text in ("link", "bind") else (f"{text!r} is no attachment", "Use link (the statelite document) or bind (later xCAT)")
+
+
+def _port(text: str) -> Problem | None:
+    return None if text.isdecimal() and 0 < int(text) < 65536 else (f"{text!r} is no port", "Use a number from 1 to 65535")
+
+
+SETTING_RULES: dict[str, CellRule] = {
+    "liteattach": _attachment,
+    "installdir": rules.absolute_path,
+    "tftpdir": rules.absolute_path,
+    "xcatdport": _port,
+    "xcatiport": _port,
+    "httpport": _port,
+    "litedisklabel": rules.disk_label,
+    "litediskformat": rules.devices,
+    "litediskopts": rules.writable_options,
+    "litediskwait": rules.seconds,
+}
+
+
+def setting_problem(key: str, value: str) -> Problem | None:
+    """Return what is wrong with a setting, and the mend; None for a lawful one, and for one without value."""
+    return SETTING_RULES[key](value) if value and key in SETTING_RULES else None
+
+
 def _site_rule(row: Row) -> Iterable[tuple[str, str, str]]:
-    key, value = row.get("key", ""), row.get("value", "")
-    if key == "liteattach" and value not in ("", "link", "bind"):
-        yield "value", f"{value!r} is no attachment", "Use link (the statelite document) or bind (later xCAT)"
-    if key in ("installdir", "tftpdir") and value:
-        problem = rules.absolute_path(value)
-        if problem is not None:
-            yield ("value", *problem)
-    if key in ("xcatdport", "xcatiport", "httpport") and value and not (value.isdecimal() and 0 < int(value) < 65536):
-        yield "value", f"{value!r} is no port", "Use a number from 1 to 65535"
+    problem = setting_problem(row.get("key", ""), row.get("value", ""))
+    if problem is not None:
+        yield ("value", *problem)
 
 
 SITE = Table(

@@ -14,6 +14,8 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
 HARDWARE_ADDRESS = re.compile(r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?:(?:[:-][0-9A-Fa-f]{2}){2}|(?:[:-][0-9A-Fa-f]{2}){14})?")
 NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 MODE = re.compile(r"[0-7]{3,4}")
+DISK_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,11}")
+DEVICE = re.compile(r"/dev(?:/[A-Za-z0-9._:+@=-]+)+")
 
 
 def computed(text: str) -> bool:
@@ -177,3 +179,40 @@ def root_options(text: str) -> Problem | None:
         if word.lower().split("=")[0] in ("rw", "defaults"):
             return f"{word!r} would make the root writable", "Remove it: a statelite root is always mounted read-only"
     return None
+
+
+def writable_options(text: str) -> Problem | None:
+    """Mount options of what nodes write."""
+    problem = mount_options(text)
+    if problem is None and "ro" in text.split(","):
+        return "'ro' would let no node write", "Remove it"
+    return problem
+
+
+def disk_label(text: str) -> Problem | None:
+    """The label of a file system, as long as every kind of them has room for, of characters that no tool takes for anything else."""
+    if DISK_LABEL.fullmatch(text):
+        return None
+    return f"{text!r} is no label", "Use up to 12 letters, digits and . _ - and begin with a letter or digit"
+
+
+def devices(text: str) -> Problem | None:
+    """A comma list of block devices by names that nobody can take for another one's."""
+    for part in text.split(","):
+        device = part.strip()
+        if not DEVICE.fullmatch(device) or ".." in device.split("/"):
+            return (
+                f"{device!r} is no device",
+                "Write full names such as /dev/disk/by-id/NAME or /dev/vdb, without patterns",
+            )
+        if device.startswith(("/dev/disk/by-label/", "/dev/disk/by-uuid/")):
+            return (
+                f"{device!r} names a device by the file system on it, and one that has any is never formatted",
+                "Name it by /dev/disk/by-id, by-path or by-partuuid",
+            )
+    return None
+
+
+def seconds(text: str) -> Problem | None:
+    """A time that a boot waits."""
+    return None if text.isdecimal() and int(text) <= 600 else (f"{text!r} is no time to wait", "Use whole seconds from 0 to 600")

@@ -30,8 +30,6 @@ WORDS = """
 - **inline**: the entry is a part of its directory, at its own place in it; only what has to be different (another source, a
   content put together) is put there.
 - **bound**: the entry has a place of its own, and is mounted over its path.
-
-With `localdisk`, node plans are refused for now: there is no local disk set up by the site.
 """
 
 
@@ -57,8 +55,6 @@ def cell(parent: tuple[str, str], child: tuple[str, str]) -> str:
     rule = refusal(entry("/p", "d", parent), entry("/p/c", "f", child))
     if rule is not None:
         return f"`{rule.name}`"
-    if "localdisk" in (parent[0], child[0]):
-        return "lawful"
     return {"inline": "inline", "bind": "bound"}[carried(parent, child).attach]
 
 

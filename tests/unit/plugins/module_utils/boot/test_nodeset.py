@@ -38,6 +38,18 @@ def test_a_generation_is_named_by_its_own_path_in_every_word(server: Server) -> 
     assert (server.tftp / "xcat/osimage/img1/1/kernel").read_text() == "kernel 1"
 
 
+def test_an_image_with_a_row_for_local_disks_has_their_label_in_the_kernel_line(server: Server) -> None:
+    server.tables["litefile"] = [{"image": "img1", "file": "/scratch/", "options": "localdisk"}]
+    server.nodeset()
+    assert " statelite.disk=statelite,noatime" in server.boot_file("n1")
+    server.tables["site"] += [{"key": "litedisklabel", "value": "mine"}, {"key": "litediskopts", "value": "nodev,noatime"}]
+    server.nodeset()
+    assert " statelite.disk=mine,nodev,noatime" in server.boot_file("n1")
+    server.tables["litefile"] = [{"image": "other", "file": "/scratch/", "options": "localdisk"}]
+    server.nodeset()
+    assert "statelite.disk" not in server.boot_file("n1")
+
+
 def test_a_node_is_found_by_its_name_its_address_and_its_hardware_address(server: Server) -> None:
     server.nodeset("n1")
     directory = server.tftp / "pxelinux.cfg"

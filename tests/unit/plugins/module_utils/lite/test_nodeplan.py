@@ -111,9 +111,10 @@ def test_a_persistent_entry_makes_the_state_required() -> None:
 def test_a_persistent_entry_without_state_is_refused_with_every_other_fault() -> None:
     rows = [{"priority": "1", "directory": "nobody:/x"}, {"priority": "2", "directory": "cnfs:/$nodepos.room"}]
     with pytest.raises(SiteError) as raised:
-        compiled(placed(("/etc/x", "f", "persistent"), ("/scratch", "d", "localdisk")), litetree=rows)
+    settings = [{"key": "litedisklabel", "value": "a long and wrong one"}]
+        compiled(placed(("/etc/x", "f", "persistent"), ("/scratch", "d", "localdisk")), litetree=rows, site=[*MASTER, *settings])
     what = [fault.what for fault in raised.value.faults]
-    said = ("no row of the table statelite", "'nobody' has no address", "$nodepos.room is not set", "no local disk")
+    said = ("no row of the table statelite", "'nobody' has no address", "$nodepos.room is not set", "is no label")
     assert [text in fault for text, fault in zip(said, what)] == [True] * 4
 
 
@@ -150,6 +151,13 @@ def test_rows_that_the_tree_is_not_laid_out_for_are_named() -> None:
         ("persistent", "con", "system/below/p/c", "bind"),
         ("persistent", "ro", "-", "bind"),
     ],
+        ("tmpfs", "localdisk", "localdisk/p/c", "bind"),
+        ("persistent", "localdisk", "localdisk/p/c", "bind"),
+        ("localdisk", "localdisk", "localdisk/p/c", "inline"),
+        ("localdisk", "persistent", "persistent/n1/p/c", "bind"),
+        ("localdisk", "tmpfs", "system/below/p/c", "bind"),
+        ("localdisk", "con", "system/below/p/c", "bind"),
+        ("localdisk", "ro", "-", "bind"),
 )
 def test_a_child_is_in_its_parents_copy_or_mounted_over_it(bind: bool, parent: str, child: str, place: str, attach: str) -> None:
     plan = compiled(placed(("/p", "d", parent), ("/p/c", "f", child), bind=bind), statelite=STATE)
@@ -186,6 +194,28 @@ def test_parents_stand_before_children_at_every_depth() -> None:
 
 
 def test_the_machine_id_is_the_nodes_own_for_ever() -> None:
+SCRATCH = ("/scratch", "d", "localdisk")
+
+
+def test_a_disk_is_told_of_only_where_an_entry_needs_one_and_nothing_is_formatted_unless_the_site_says_so() -> None:
+    assert fields(compiled(placed(("/etc/x", "f", "tmpfs"))), "disk") == []
+    assert fields(compiled(placed(SCRATCH, bind=True)), "disk") == [("statelite", "noatime", "10", "-")]
+
+
+def test_the_site_says_which_disk_and_how() -> None:
+    settings = {"litedisklabel": "Scratch-1", "litediskopts": "nodev", "litediskwait": "0", "litediskformat": "/dev/disk/by-id/a, /dev/vdb"}
+    rows = [*MASTER, *({"key": key, "value": value} for key, value in settings.items())]
+    plan = compiled(placed(SCRATCH, bind=True), site=rows)
+    assert fields(plan, "disk") == [("Scratch-1", "nodev", "0", "/dev/disk/by-id/a,/dev/vdb")]
+
+
+def test_an_unlawful_word_on_disks_harms_no_node_without_one() -> None:
+    rows = [*MASTER, {"key": "litediskformat", "value": "/dev/sd*"}]
+    assert fields(compiled(placed(("/etc/x", "f", "tmpfs")), site=rows), "disk") == []
+    with pytest.raises(SiteError, match="is no device"):
+        compiled(placed(SCRATCH, bind=True), site=rows)
+
+
     site = site_of()
     assert machine_id(site, "n1") == "00895feac77b4cfda9988bc78dd7c398"
     assert re.fullmatch(r"[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}", machine_id(site, "n2"))
