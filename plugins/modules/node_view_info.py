@@ -16,8 +16,9 @@ description:
   - Without, gives the tree that each node would see at every path that a row names and below it, grouped by nodes with the same result.
   - With O(proposed), tells how the tree changes on which nodes when the tables are edited so and liteimg is run. An empty
     dictionary tells what running liteimg for the tables as they are would change.
-  - It computes the boot plans that the answer service gives, and follows them as the agent on the node does. Nothing is booted or mounted.
-  - Levels and state are read where this machine sees them. What can't be read is told as unknown, never guessed.
+  - It computes the boot plans that the answer service gives, and follows them as the agent on the node does. Nothing is booted.
+  - Levels and state are read where this machine sees them; those of other servers are mounted for it, where nobody else sees it and for
+    as long as the module runs. What can't be read is told as unknown, never guessed.
 author: diskless.statelite contributors (!UNKNOWN)
 options:
   noderange:
@@ -54,6 +55,21 @@ options:
       - Directories of servers with an address of this machine are read at their own path.
     type: dict
     default: {}
+  level_mounts:
+    description:
+      - Mount directories of other servers that O(level_paths) does not name, by NFS, read-only, to read them. They are mounted in a mount
+        namespace of a process that ends with the module, however that ends, so nobody else sees them and nothing stays mounted.
+      - Of the mount options of a level or state those are used that say how to reach the server (version, transport, ports, security).
+      - It takes root and C(mount.nfs) (package C(nfs-common) or C(nfs-utils)), and the server must export the directory to this machine.
+        Where something is missing, levels are told as unknown with the cause.
+    type: bool
+    default: true
+  level_timeout:
+    description:
+      - Seconds that another server has for each answer, such as a mount, a part of a directory or a piece of a file. A server that takes
+        longer is not asked again; what was not read of it is unknown.
+    type: int
+    default: 15
   proposed:
     description:
       - Table to rows, such as C(litefile) to a list of rows. A row takes the place of the one with the same key; with C(disable) set it

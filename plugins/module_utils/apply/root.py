@@ -175,14 +175,24 @@ class Root:
         with self._open(path, os.O_RDONLY | os.O_DIRECTORY) as opened:
             return sorted(os.listdir(opened))
 
-    def scan(self, path: str) -> list[tuple[str, os.stat_result, str]]:
-        """Return (name, what stands there, text of a symbolic link) for every name in the directory `path`, sorted."""
+    def scan(self, path: str) -> Iterator[tuple[str, os.stat_result, str]]:
+        """Give (name, what stands there, text of a symbolic link) for every name in the directory `path`, sorted."""
         with self._open(path, os.O_RDONLY | os.O_DIRECTORY) as opened:
-            found = []
             for name in sorted(os.listdir(opened)):
                 here = os.lstat(name, dir_fd=opened)
-                found.append((name, here, os.readlink(name, dir_fd=opened) if stat.S_ISLNK(here.st_mode) else ""))
-            return found
+                yield name, here, os.readlink(name, dir_fd=opened) if stat.S_ISLNK(here.st_mode) else ""
+
+    def pieces(self, path: str, size: int) -> Iterator[bytes]:
+        """Give the content of the regular file `path`, `size` bytes at a time; nothing when there is none."""
+        found = self.lstat(path)
+        if found is None or not stat.S_ISREG(found.st_mode):
+            return
+        with self._open(path, os.O_RDONLY | os.O_NONBLOCK) as opened:
+            while True:
+                piece = os.read(opened, size)
+                if not piece:
+                    return
+                yield piece
 
     def links_below(self, path: str) -> Iterator[tuple[str, str]]:
         """Give (path relative to `path`, text) of every symbolic link below the directory `path`, on its file system."""

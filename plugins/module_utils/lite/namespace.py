@@ -23,6 +23,10 @@ class StepError(Exception):
     """What the node's kernel would refuse, in its words."""
 
 
+class UnreadError(Exception):
+    """Raised when the content of a file can't be read here; its text is the reason."""
+
+
 @dataclass(eq=False)
 class Inode:
     """A directory (d), file (f), symbolic link (l) or special file (o).
@@ -63,7 +67,7 @@ class Inode:
         return inode
 
     def content(self) -> bytes:
-        """Return the bytes of a file; those of anything else are none."""
+        """Return the bytes of a file; those of anything else are none. Raises UnreadError."""
         return self.read() if self.read is not None and self.kind == "f" else b""
 
     def copied(self, backing: str, origin: str) -> Inode:

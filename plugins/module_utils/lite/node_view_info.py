@@ -18,6 +18,7 @@ from ..tables.plan import by_key
 from ..tables.schema import TABLES, check_rows, check_table
 from ..tables.store import open_store
 from .explain import explain, text_of
+from .faraway import FarServers
 from .nodeview import EMPTY_STATE, READ_STATE
 from .simulate import Alike, Change, Seen, Sight, Simulation, Wish, alike, changes
 from .trees import Places
@@ -30,6 +31,8 @@ SPEC: dict[str, dict[str, Any]] = {
     "digest": {"type": "bool", "default": False},
     "state": {"type": "str", "choices": [READ_STATE, EMPTY_STATE], "default": READ_STATE},
     "level_paths": {"type": "dict", "default": {}},
+    "level_mounts": {"type": "bool", "default": True},
+    "level_timeout": {"type": "int", "default": 15},
     "proposed": {"type": "dict"},
     "generation": {"type": "int"},
     **site_option(),
@@ -163,8 +166,20 @@ def read_view(params: Mapping[str, Any], _warn: Warn) -> dict[str, Any]:
     """Return what the module gives for its options; raises SiteError with the faults that concern every node asked for."""
     with open_store(params["site"]) as store:
         tables: Tables = store.tables()
-    own = local_addresses()
-    places = Places(own, {str(key): str(value) for key, value in params["level_paths"].items()})
+    limit = params["level_timeout"]
+    if limit < 1:
+        raise SiteError.of("level_timeout", f"{limit} is no time to answer in", "Give it at least 1 second")
+    with FarServers(limit) as far:
+        places = Places(
+            local_addresses(),
+            {str(key): str(value) for key, value in params["level_paths"].items()},
+            far if params["level_mounts"] else None,
+        )
+        return _read_view(params, tables, places)
+
+
+def _read_view(params: Mapping[str, Any], tables: Tables, places: Places) -> dict[str, Any]:
+    own = places.own
     generation = "" if params["generation"] is None else str(params["generation"])
     site = Site(tables, own)
     sight = Sight(site, places, generation=generation)

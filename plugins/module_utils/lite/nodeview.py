@@ -10,7 +10,7 @@ from functools import partial
 
 from ..tables.lite import LOCALDISK
 from .carry import DONE, Entries, LevelSeen, Result, S
-from .namespace import LIVE, Inode, Namespace, Spot, StepError
+from .namespace import LIVE, Inode, Namespace, Spot, StepError, UnreadError
 from .nodeplan import NodePlan
 from .place import LIVE as LIVE_PLACES
 from .trees import ABSENT, READ, Found, Places
@@ -63,8 +63,9 @@ class NodeView:
             return
         point = f"{S}/persistent/{self.plan.node}"
         self.space.directory(point)
-        directory = f"{state.directory}/{self.plan.node}"
-        found = Found(ABSENT) if wanted == EMPTY_STATE else places.tree(state.server, directory, "persistent", "kept")
+        found = Found(ABSENT)
+        if wanted != EMPTY_STATE:
+            found = places.tree(state.server, state.directory, "persistent", "kept", self.plan.state_options, self.plan.node)
         root = Inode("d", backing="persistent", origin="kept")
         if found.root is not None and found.state == READ:
             root = found.root.copied("persistent", "kept")
@@ -73,12 +74,11 @@ class NodeView:
             if found.state == ABSENT:
                 self.waits = f"{place} has no directory for the node yet: it waits until the role nfs_exports has made it"
             else:
-                seen = places.local(state.server, directory) is not None
-                root.unknown = f"the state in {place} is not known: {found.reason if seen else 'name it in level_paths'}"
+                # The same words for every node whose state is not known for the same reason.
+                root.unknown = f"the state in {place} is not known: {found.reason.replace(f'{place}/{self.plan.node}', place)}"
         self.space.mount(point, root, False)
         self.keeps_plan = found.state == READ or wanted == EMPTY_STATE
 
-    def mount_levels(self, places: Places) -> None:
     def mount_disk(self, places: Places, wanted: str) -> None:
         """The node's own disk, which only the node sees: empty as EMPTY_STATE says, or what `level_paths` has of it.
 
@@ -96,10 +96,11 @@ class NodeView:
         self.space.directory(f"{S}/{LOCALDISK}")
         self.space.mount(f"{S}/{LOCALDISK}", root, False)
 
+    def mount_levels(self, places: Places) -> None:
         """Every level that is seen from here, in its place, read-only."""
-        for number, (level, _options) in enumerate(self.plan.levels, 1):
+        for number, (level, options) in enumerate(self.plan.levels, 1):
             name, source = str(number), f"{level.server}:{level.directory}"
-            found = places.tree(level.server, level.directory, "level", f"level {number}")
+            found = places.tree(level.server, level.directory, "level", f"level {number}", options)
             if found.root is None:
                 certain = found.state == ABSENT
                 trouble = f"can't be mounted: {found.reason}" if certain else found.reason
@@ -137,7 +138,7 @@ class NodeView:
             return
         if etc is not None and etc.source not in ("default", "created", "kept", "-"):
             found = self.space.lookup(RESOLVER, absolute=False)
-            if found is not None and found.inode.content():
+            if found is not None and not _is_empty(found.inode):
                 return
         self._bind_over(RESOLVER, inode)
 
@@ -157,8 +158,8 @@ def node_view(plan: NodePlan, image: Inode, places: Places, state: str = READ_ST
     view = NodeView(plan, Namespace(image))
     view.own_mounts()
     view.mount_state(places, state)
-    view.mount_levels(places)
     view.mount_disk(places, state)
+    view.mount_levels(places)
     entries = Entries(plan, view.space, view.levels)
     entries.carry_out()
     view.results = entries.results

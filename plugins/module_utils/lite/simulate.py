@@ -20,7 +20,7 @@ from ..nodes.site import Site
 from ..tables.lite import LOCALDISK, PERSISTENT, TMPFS
 from .entry import entries_for
 from .layout import Layout
-from .namespace import LIVE, Inode, Spot
+from .namespace import LIVE, Inode, Spot, UnreadError
 from .nodeplan import NodePlan, compile_plan
 from .nodeview import IDENTITY, READ_STATE, NodeView, node_view
 from .place import OWN
@@ -101,7 +101,7 @@ def survival(spot: Spot) -> str:
     """Return whether what a node writes at a spot survives a reboot."""
     if spot.mount.readonly or spot.inode.backing not in (TMPFS, PERSISTENT, LOCALDISK):
         return NOT_WRITABLE
-    return KEPT if spot.inode.backing == "persistent" else LOST
+    return LOST if spot.inode.backing == TMPFS else KEPT
 
 
 def describe(path: str, spot: Spot, digest: bool) -> Row:
@@ -123,7 +123,10 @@ def describe(path: str, spot: Spot, digest: bool) -> Row:
     elif inode.kind == "l":
         row["target"] = inode.text
     elif inode.kind == "f" and digest and inode.origin != IDENTITY:
-        row["digest"] = hashlib.sha256(inode.content()).hexdigest()
+        try:
+            row["digest"] = hashlib.sha256(inode.content()).hexdigest()
+        except UnreadError as error:
+            row["reason"] = str(error)
     return row
 
 

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ..apply.root import Root
 from ..errors import SiteError
-from .namespace import Inode
+from .faraway import FarServers, Mounted
+from .namespace import Inode, UnreadError
 
+Listed = tuple[str, int, int, int, str]
 KINDS = {stat.S_IFDIR: "d", stat.S_IFREG: "f", stat.S_IFLNK: "l"}
 READ, ABSENT, UNKNOWN = "read", "absent", "unknown"
 
@@ -31,30 +34,68 @@ class Found:
     root: Inode | None = None
 
 
-def _inode(path: str, inside: str, found: os.stat_result, text: str, backing: str, origin: str) -> Inode:
-    kind = KINDS.get(stat.S_IFMT(found.st_mode), "o")
-    inode = Inode(kind, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, text, backing, origin, fixed=True)
+class Source(Protocol):
+    """Where a tree is read from. Paths begin with a slash and lie in the tree; every method raises OSError."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls the tree."""
+
+    def listed(self, path: str) -> Iterable[Listed]:
+        """Give (name, mode, owner, group, text of a symbolic link) of everything in a directory."""
+
+    def content(self, path: str) -> bytes:
+        """Return the content of a file."""
+
+
+@dataclass(frozen=True)
+class Here:
+    """A tree at a directory of this machine."""
+
+    name: str
+
+    def listed(self, path: str) -> Iterator[Listed]:
+        """Give what a directory holds."""
+        with Root(self.name) as root:
+            for name, found, text in root.scan(path):
+                yield name, found.st_mode, found.st_uid, found.st_gid, text
+
+    def content(self, path: str) -> bytes:
+        """Return the content of a file; what is no file any more has none."""
+        with Root(self.name) as root:
+            return root.read(path) or b""
+
+
+def _inode(source: Source, path: str, found: Listed, backing: str, origin: str) -> Inode:
+    _name, mode, owner, group, text = found
+    kind = KINDS.get(stat.S_IFMT(mode), "o")
+    inode = Inode(kind, stat.S_IMODE(mode), owner, group, text, backing, origin, fixed=True)
     if kind == "f":
-        inode.read = lambda: _content(path, inside)
+        inode.read = lambda: _content(source, path)
     elif kind == "d":
-        inode.load = lambda: _names(path, inside, inode)
+        inode.load = lambda: _names(source, path, inode)
     return inode
 
 
-def _content(path: str, inside: str) -> bytes:
-    with Root(path) as root:
-        return root.read(inside) or b""
+def _unread(source: Source, path: str, error: Exception) -> str:
+    reason = error.strerror if isinstance(error, OSError) else error
+    return f"{source.name}{path} can't be read ({reason})"
 
 
-def _names(path: str, inside: str, above: Inode) -> dict[str, Inode]:
+def _content(source: Source, path: str) -> bytes:
     try:
-        with Root(path) as root:
-            listed = root.scan(inside)
-    except OSError as error:
-        above.unknown = f"{path}{inside} can't be read ({error.strerror})"
+        return source.content(path)
+    except (OSError, SiteError) as error:
+        raise UnreadError(_unread(source, path, error)) from error
+
+
+def _names(source: Source, path: str, above: Inode) -> dict[str, Inode]:
+    below = "" if path == "/" else path
+    try:
+        return {found[0]: _inode(source, f"{below}/{found[0]}", found, above.backing, above.origin) for found in source.listed(path)}
+    except (OSError, SiteError) as error:
+        above.unknown = _unread(source, path, error)
         return {}
-    below = "" if inside == "/" else inside
-    return {name: _inode(path, f"{below}/{name}", found, text, above.backing, above.origin) for name, found, text in listed}
 
 
 def tree_at(path: str, backing: str, origin: str) -> Found:
@@ -65,19 +106,34 @@ def tree_at(path: str, backing: str, origin: str) -> Found:
     except SiteError as error:
         gone = isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError))
         return Found(ABSENT if gone else UNKNOWN, "; ".join(fault.what for fault in error.faults))
-    return Found(READ, root=_inode(path, "/", found, "", backing, origin))
+    return Found(READ, root=_inode(Here(path), "/", ("", found.st_mode, found.st_uid, found.st_gid, ""), backing, origin))
+
+
+def _far_tree(far: FarServers, place: tuple[str, str, str, str], options: str, backing: str, origin: str) -> Found:
+    """A tree of another server. Why it can't be mounted here is no word on whether a node can, so nothing is ABSENT."""
+    server, directory, name, whole = place
+    found: Mounted | str | None = None
+    if name:  # one mount for all names in it, where the server lets this machine have it
+        above = far.mounted(server, directory, options)
+        found = above.below(name) if isinstance(above, Mounted) else None
+    if found is None:
+        found = far.mounted(server, whole, options)
+    if isinstance(found, str):
+        return Found(UNKNOWN, f"{found}. Name it in level_paths where it is seen here")
+    return Found(READ, root=_inode(found, "/", ("", found.mode, found.owner, found.group, ""), backing, origin))
 
 
 @dataclass
 class Places:
-    """Which directories of this machine are the servers' directories.
+    """Which directories of this machine are the servers' directories, and how others are reached.
 
     `own` are this machine's addresses: what a server of that address exports lies at its own path here. `level_paths`
-    lead from `server:/directory` to where that tree (with everything below it) is seen here.
+    lead from `server:/directory` to where that tree (with everything below it) is seen here. `far` mounts what is not seen.
     """
 
     own: Sequence[str] = ()
     level_paths: Mapping[str, str] = field(default_factory=dict)
+    far: FarServers | None = None
     _known: dict[tuple[str, str, str], Found] = field(default_factory=dict)
 
     def local(self, server: str, directory: str) -> str | None:
@@ -89,12 +145,19 @@ class Places:
                 return self.level_paths[known].rstrip("/") + wanted[len(above) :]
         return directory if server in self.own else None
 
-    def tree(self, server: str, directory: str, backing: str, origin: str) -> Found:
-        """Return the tree that a server exports at a directory."""
-        path = self.local(server, directory)
-        if path is None:
-            return Found(UNKNOWN, f"{server}:{directory} is not seen from here: name it in level_paths")
-        key = (path, backing, origin)
+    def tree(self, server: str, directory: str, backing: str, origin: str, options: str | None = None, name: str = "") -> Found:
+        """Return the tree that a server exports at a directory, or at `name` in it.
+
+        `options` are those with which nodes mount it; without, it is not what a server exports and is never mounted.
+        """
+        whole = f"{directory.rstrip('/')}/{name}" if name else directory
+        path = self.local(server, whole)
+        key = (f"{server}:{whole}" if path is None else path, backing, origin)
         if key not in self._known:
-            self._known[key] = tree_at(path, backing, origin)
+            if path is not None:
+                self._known[key] = tree_at(path, backing, origin)
+            elif self.far is None or options is None:
+                self._known[key] = Found(UNKNOWN, f"{server}:{whole} is not seen from here: name it in level_paths")
+            else:
+                self._known[key] = _far_tree(self.far, (server, directory, name, whole), options, backing, origin)
         return self._known[key]

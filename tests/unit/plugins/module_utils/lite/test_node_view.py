@@ -81,7 +81,8 @@ class Lab:
         """Return what the module returns."""
         defaults = {name: option.get("default") for name, option in SPEC.items()}
         servers = {f"{name}:": str(self.work / name) for name in ("10.0.0.1", "10.0.0.2")}
-        return read_view({**defaults, "site": str(self.database), "noderange": noderange, "level_paths": servers, **options}, print)
+        seen = {"level_paths": servers, "level_mounts": False}
+        return read_view({**defaults, "site": str(self.database), "noderange": noderange, **seen, **options}, print)
 
     def tree(self, **options: Any) -> dict[str, dict[str, Any]]:
         """Return the rows of n1 by path."""
@@ -139,7 +140,7 @@ def test_a_level_that_is_not_seen_from_here_is_said_and_not_guessed(lab: Lab) ->
     assert "mode" not in motd
     assert (
         next(row for row in group["tree"] if row["path"] == "/var/log")["reason"]
-        == "the state in 10.0.0.2:/state is not known: name it in level_paths"
+        == "the state in 10.0.0.2:/state is not known: 10.0.0.2:/state is not seen from here: name it in level_paths"
     )
     lab.file("10.0.0.1/lt/hall/etc/motd", "hall\n")
     found = lab.ask("n1", level_paths={"10.0.0.1:/lt": str(lab.work / "10.0.0.1/lt")})
