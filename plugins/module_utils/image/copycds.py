@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -119,7 +120,17 @@ def held_medium(target: str) -> str:
         return "?"
 
 
-def sample_rows(medium: Medium, path: str, profile: str, method: str, installdir: str) -> dict[str, Row]:
+KEY = re.compile(r"RPM-GPG-KEY-(?!.*(?:test|beta|debug)).+|gpg-pubkey-.+\.asc", re.IGNORECASE)
+"""The public keys that a distribution's medium has at its top, for the packages that are on it."""
+
+
+def signed(path: str, names: Sequence[str]) -> str:
+    """Return pkgdir for a medium with these files at its top: signed by the medium's own keys where it has some."""
+    keys = [os.path.join(path, name) for name in names if KEY.fullmatch(name)]
+    return f"[signed-by={','.join(keys)}] {path}" if keys else path
+
+
+def sample_rows(medium: Medium, pkgdir: str, profile: str, method: str, installdir: str) -> dict[str, Row]:
     """Return the rows of the sample osimage for one method (behaviour.md h.4).
 
     The package list is the distribution's default one, which genimage finds by itself. An image for netboot has a directory
@@ -129,7 +140,7 @@ def sample_rows(medium: Medium, path: str, profile: str, method: str, installdir
     image = {"imagename": name, "profile": profile, "imagetype": "linux", "provmethod": method, "osname": "Linux"}
     image |= {"osvers": medium.osvers, "osarch": medium.osarch, "osdistroname": f"{medium.osvers}-{medium.osarch}"}
     other = f"{installdir}/post/otherpkgs/{medium.osvers}/{medium.osarch}"
-    linux = {"imagename": name, "pkgdir": path, "otherpkgdir": other}
+    linux = {"imagename": name, "pkgdir": pkgdir, "otherpkgdir": other}
     if method == "netboot":
         linux["rootimgdir"] = f"{installdir}/netboot/{medium.osvers}/{medium.osarch}/{profile}-netboot"
     return {"osimage": image, "linuximage": linux}
@@ -157,7 +168,8 @@ def read_and_plan(params: Mapping[str, Any], warn: Callable[[str], None]) -> Cop
         raise SiteError.of(target, what, "Give another dest, move it away, or set replace: true")
     wanted: list[dict[str, Row]] = []
     if params["osimages"] and medium.disc == 1:
-        wanted = [sample_rows(medium, target, profile, method, installdir) for profile in params["profiles"] for method in METHODS]
+        pkgdir = signed(target, source.top())
+        wanted = [sample_rows(medium, pkgdir, profile, method, installdir) for profile in params["profiles"] for method in METHODS]
     elif medium.disc > 1:
         warn(f"{target} is disc {medium.disc}: name it in pkgdir, after the directory of disc 1, where its packages are wanted")
 

@@ -28,6 +28,9 @@ class Source(Protocol):
     def markers(self) -> dict[str, str]:
         """Return the texts of the files that tell what the medium is."""
 
+    def top(self) -> list[str]:
+        """Return the names of the files at the top, sorted."""
+
     def fingerprint(self) -> str:
         """Return a digest of the names, sizes and places or times of all files; their content is not read."""
 
@@ -46,13 +49,21 @@ class Iso:
 
     def markers(self) -> dict[str, str]:
         """Return the texts of the files that tell what the medium is."""
-        present = self._xorriso("-find", "/", "-maxdepth", "2", "-type", "f", "-exec", "echo", "--")
-        names = {line.strip()[2:-1] for line in present.splitlines() if line.strip().startswith("'/")}
+        names = self._names(2)
         wanted = [name for name in MARKERS if name in names]
         with tempfile.TemporaryDirectory(prefix="statelite-medium-") as directory:
             for number, name in enumerate(wanted):
                 self._xorriso("-extract", f"/{name}", os.path.join(directory, str(number)))
             return {name: _text(os.path.join(directory, str(number))) for number, name in enumerate(wanted)}
+
+    def top(self) -> list[str]:
+        """Return the names of the files at the top, sorted."""
+        return sorted(self._names(1))
+
+    def _names(self, depth: int) -> set[str]:
+        """Return the paths of files, those with a quote in their name left out."""
+        listing = self._xorriso("-find", "/", "-maxdepth", str(depth), "-type", "f", "-exec", "echo", "--")
+        return {line.strip()[2:-1] for line in listing.splitlines() if line.strip().startswith("'/")}
 
     def fingerprint(self) -> str:
         """Return a digest of what the image's directory records say, and when it was made."""
@@ -73,6 +84,10 @@ class Directory:
     def markers(self) -> dict[str, str]:
         """Return the texts of the files that tell what the medium is."""
         return {name: _text(os.path.join(self.path, name)) for name in MARKERS if os.path.isfile(os.path.join(self.path, name))}
+
+    def top(self) -> list[str]:
+        """Return the names of the files at the top, sorted."""
+        return sorted(entry.name for entry in os.scandir(self.path) if entry.is_file())
 
     def fingerprint(self) -> str:
         """Return a digest of paths, sizes and times."""

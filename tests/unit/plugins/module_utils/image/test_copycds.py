@@ -152,6 +152,17 @@ def test_a_medium_is_copied_once_with_its_osimages(place, form):
     assert sorted(os.listdir(target.parent)) == [".copycds.lock", "x86_64"]
 
 
+@pytest.mark.parametrize("form", ["iso", "directory"])
+def test_packages_of_a_medium_are_signed_by_its_own_keys(place, form):
+    tree = place.tree()
+    for name in ("RPM-GPG-KEY-Rocky-9", "RPM-GPG-KEY-Rocky-9-Testing", "gpg-pubkey-3fa1d6ce-63c9481c.asc"):
+        (tree / name).write_text("a key", encoding="utf-8")
+    place.run(place.iso(tree) if form == "iso" else tree)
+    target = place.install / "debian12/x86_64"
+    keys = f"{target}/RPM-GPG-KEY-Rocky-9,{target}/gpg-pubkey-3fa1d6ce-63c9481c.asc"
+    assert {row["pkgdir"] for row in place.images()["linuximage"]} == {f"[signed-by={keys}] {target}"}
+
+
 def test_rows_that_are_there_stay(place):
     tree = place.tree()
     place.run(tree)
