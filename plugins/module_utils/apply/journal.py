@@ -22,7 +22,7 @@ from .files import read_bytes, sync_directory
 from .operations import DONE, OTHER, READY, Operation, operation_of
 from .root import Root
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Journal:
@@ -39,10 +39,10 @@ class Journal:
         if content is None:
             return None
         try:
-            header, *lines = content.decode().splitlines()
-            if json.loads(header) != {"format": FORMAT, "operations": len(lines)}:
-                raise ValueError(header)
-            return [operation_of(json.loads(line)) for line in lines]
+            document = json.loads(content)
+            if document["format"] != FORMAT:
+                raise ValueError(f"format {document['format']}")
+            return [operation_of(record) for record in document["operations"]]
         except (ValueError, KeyError, TypeError) as error:
             raise SiteError.of(self.path, f"is not a journal of this program ({error})", "Finish with the version that wrote it") from error
 
@@ -76,11 +76,9 @@ class Journal:
     def _write(self, operations: Sequence[Operation]) -> None:
         with open(self.marks, "wb"):
             pass
-        header = json.dumps({"format": FORMAT, "operations": len(operations)})
         temporary = f"{self.path}.new"
         with open(temporary, "w", encoding="ascii") as stream:
-            stream.write(header + "\n")
-            stream.writelines(json.dumps(operation.record()) + "\n" for operation in operations)
+            stream.write(json.dumps({"format": FORMAT, "operations": [operation.record() for operation in operations]}))
             stream.flush()
             os.fsync(stream.fileno())
         os.rename(temporary, self.path)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from .root import Root
@@ -45,7 +45,7 @@ class Operation:
 
     def record(self) -> dict[str, Any]:
         """Return the form that a journal keeps."""
-        return {"do": type(self).__name__, **asdict(self)}
+        return {"do": type(self).__name__, **vars(self)}
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,7 @@ class MakeDirectory(Operation):
 
     def run(self, root: Root) -> None:
         """Make it, then its owner, then its mode (chown may clear mode bits)."""
-        if root.lstat(self.path) is None:
-            root.mkdir(self.path, 0o700)
-        found = root.lstat(self.path)
-        if found is not None and (found.st_uid, found.st_gid) != (self.owner, self.group):
-            root.chown(self.path, self.owner, self.group)
-        root.chmod(self.path, self.mode)
+        root.make_directory(self.path, self.mode, self.owner, self.group)
 
     def inverse(self) -> Operation:
         """Remove it."""
@@ -267,13 +262,19 @@ class ChangeMode(Operation):
 
 @dataclass(frozen=True)
 class KeepTimes(Operation):
-    """Give a directory the times it had before names in it were changed."""
+    """Give a directory the times it had before names in it were changed.
+
+    `back` stands before the changes and does something only when they are taken back.
+    """
 
     accessed: int
     modified: int
+    back: bool = False
 
     def state(self, root: Root) -> str:
         """Done when the time of the last change is as it was."""
+        if self.back:
+            return DONE
         found = root.lstat(self.path)
         if found is None:
             return OTHER
@@ -281,11 +282,12 @@ class KeepTimes(Operation):
 
     def run(self, root: Root) -> None:
         """Set both."""
-        root.utimes(self.path, self.accessed, self.modified)
+        if not self.back:
+            root.utimes(self.path, self.accessed, self.modified)
 
     def inverse(self) -> Operation:
         """Taking a change back has the same times to keep."""
-        return self
+        return KeepTimes(self.path, self.accessed, self.modified, not self.back)
 
     def line(self) -> str:
         """Nothing that a person would miss."""

@@ -15,8 +15,9 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
+from typing import Any
 
 from ..errors import SiteError
 
@@ -34,6 +35,9 @@ ATTEMPTS = 1000
 MAX_LINKS = 40
 """Symbolic links followed in one path, as path_resolution(7) has it."""
 
+HELD = 32
+"""Directories kept open below a root: neighbours in a plan lie in the same ones."""
+
 DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -43,12 +47,21 @@ class _OpenHow(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
+_SIZE = ctypes.sizeof(_OpenHow)
+_HOWS: dict[tuple[int, int], Any] = {}
+"""The kernel only reads the structure, so one of each kind is enough."""
+_libc.syscall.restype = ctypes.c_long
+_libc.syscall.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(_OpenHow), ctypes.c_size_t)
+
+
 def _openat2(descriptor: int, name: str, flags: int, resolve: int) -> int:
     """Open; again when the kernel could not tell, because of a rename elsewhere, that a `..` stays inside (openat2(2), EAGAIN)."""
-    how = _OpenHow(flags, 0, resolve)
+    how = _HOWS.get((flags, resolve))
+    if how is None:
+        how = _HOWS[flags, resolve] = ctypes.pointer(_OpenHow(flags, 0, resolve))
     number = errno.EAGAIN
     for _attempt in range(ATTEMPTS):
-        opened = _libc.syscall(SYS_OPENAT2, descriptor, os.fsencode(name), ctypes.byref(how), ctypes.sizeof(how))
+        opened = _libc.syscall(SYS_OPENAT2, descriptor, os.fsencode(name), how, _SIZE)
         if opened >= 0:
             return int(opened)
         number = ctypes.get_errno()
@@ -91,6 +104,21 @@ def _rename_new(source: int, old: str, target: int, new: str) -> None:
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
 
 
+def _links_in(directory: int, prefix: str, device: int) -> Iterator[tuple[str, str]]:
+    with os.scandir(directory) as names:
+        found = sorted((entry.name, entry.is_symlink(), entry.is_dir(follow_symlinks=False)) for entry in names)
+    for name, is_link, is_directory in found:
+        if is_link:
+            yield prefix + name, os.readlink(name, dir_fd=directory)
+        elif is_directory:
+            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+            try:
+                if os.fstat(below).st_dev == device:
+                    yield from _links_in(below, f"{prefix}{name}/", device)
+            finally:
+                os.close(below)
+
+
 class Root:
     """One open directory; a context manager. `kernel_confined` is None to probe for openat2."""
 
@@ -103,6 +131,8 @@ class Root:
                 path, f"cannot be opened as a directory ({error.strerror})", "Build the image, or name its directory"
             ) from error
         self.kernel_confined = openat2_works(self.descriptor) if kernel_confined is None else kernel_confined
+        self._held: dict[str, int] = {}
+        self._ways: set[str] = set()
 
     def __enter__(self) -> Root:
         return self
@@ -111,10 +141,22 @@ class Root:
         self.close()
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Give the descriptors back."""
+        self._let_go()
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
+
+    def _let_go(self) -> None:
+        for held in self._held.values():
+            os.close(held)
+        self._held.clear()
+        self._ways.clear()
+
+    def _gone(self, path: str) -> None:
+        """Forget the directories kept open at or below a name that is about to be moved or removed."""
+        if path.rstrip("/") in self._ways:
+            self._let_go()
 
     def _walk(self, parts: list[str]) -> int:
         """Open a directory one component at a time; the fallback for kernels without openat2."""
@@ -132,24 +174,34 @@ class Root:
             raise
         return here
 
-    @contextmanager
-    def _at(self, path: str) -> Iterator[tuple[int, str]]:
-        """Give the descriptor of the directory that holds `path`, and the last name."""
+    def _at(self, path: str) -> tuple[int, str]:
+        """Return the descriptor of the directory that holds `path`, and the last name.
+
+        The descriptor stays this object's; it is good at least until two more directories were asked for.
+        """
+        above, _slash, name = path.rpartition("/")
+        held = self._held.get(above)
+        if held is not None and name not in ("", ".", "..") and "\0" not in name:
+            return held, name
         parts = parts_of(path)
         if len(parts) < 2:
-            yield self.descriptor, parts[0] if parts else "."
-            return
-        above = parts[:-1]
-        held = _openat2(self.descriptor, "/".join(above), DIRECTORY, CONFINED) if self.kernel_confined else self._walk(above)
-        try:
-            yield held, parts[-1]
-        finally:
-            os.close(held)
+            return self.descriptor, parts[0] if parts else "."
+        way = "/" + "/".join(parts[:-1])
+        held = self._held.get(way)
+        if held is None:
+            held = _openat2(self.descriptor, way[1:], DIRECTORY, CONFINED) if self.kernel_confined else self._walk(parts[:-1])
+            if len(self._held) >= HELD:
+                os.close(self._held.pop(next(iter(self._held))))
+            self._held[way] = held
+            while way and way not in self._ways:
+                self._ways.add(way)
+                way = way.rpartition("/")[0]
+        return held, parts[-1]
 
     @contextmanager
     def _open(self, path: str, flags: int, mode: int = 0o600) -> Iterator[int]:
-        with self._at(path) as (directory, name):
-            opened = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=directory)
+        directory, name = self._at(path)
+        opened = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=directory)
         try:
             yield opened
         finally:
@@ -158,8 +210,8 @@ class Root:
     def lstat(self, path: str) -> os.stat_result | None:
         """Return what stands at `path` itself, or None when nothing does (also below a file or a link)."""
         try:
-            with self._at(path) as (directory, name):
-                return os.lstat(name, dir_fd=directory)
+            directory, name = self._at(path)
+            return os.lstat(name, dir_fd=directory)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                 return None
@@ -167,8 +219,8 @@ class Root:
 
     def readlink(self, path: str) -> str:
         """Return the text of the symbolic link at `path`."""
-        with self._at(path) as (directory, name):
-            return os.readlink(name, dir_fd=directory)
+        directory, name = self._at(path)
+        return os.readlink(name, dir_fd=directory)
 
     def listdir(self, path: str) -> list[str]:
         """Return the names in the directory `path`, sorted."""
@@ -197,22 +249,27 @@ class Root:
     def links_below(self, path: str) -> Iterator[tuple[str, str]]:
         """Give (path relative to `path`, text) of every symbolic link below the directory `path`, on its file system."""
         with self._open(path, os.O_RDONLY | os.O_DIRECTORY) as opened:
-            device = os.fstat(opened).st_dev
-            for above, names, files, held in os.fwalk(".", dir_fd=opened, follow_symlinks=False):
-                here = above[2:]
-                for name in names + files:
-                    try:
-                        text = os.readlink(name, dir_fd=held)
-                    except OSError:
-                        continue
-                    yield (f"{here}/{name}" if here else name), text
-                names[:] = sorted(name for name in names if os.lstat(name, dir_fd=held).st_dev == device)
+            yield from _links_in(opened, "", os.fstat(opened).st_dev)
 
     def mkdir(self, path: str, mode: int) -> None:
         """Make one directory with exactly this mode."""
-        with self._at(path) as (directory, name):
-            os.mkdir(name, 0o700, dir_fd=directory)
+        directory, name = self._at(path)
+        os.mkdir(name, 0o700, dir_fd=directory)
         self.chmod(path, mode)
+
+    def make_directory(self, path: str, mode: int, owner: int, group: int) -> None:
+        """Have a directory with exactly this mode and owner; one that stands there is kept."""
+        directory, name = self._at(path)
+        with suppress(FileExistsError):
+            os.mkdir(name, mode, dir_fd=directory)
+        found = os.lstat(name, dir_fd=directory)
+        if not stat.S_ISDIR(found.st_mode):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        same = (found.st_uid, found.st_gid) == (owner, group)
+        if not same:
+            os.chown(name, owner, group, dir_fd=directory, follow_symlinks=False)
+        if not same or stat.S_IMODE(found.st_mode) != mode:
+            self.chmod(path, mode)
 
     def make_file(self, path: str, mode: int) -> None:
         """Make an empty file with exactly this mode; one that stands there must be a regular file and is kept."""
@@ -221,28 +278,33 @@ class Root:
 
     def symlink(self, path: str, text: str) -> None:
         """Make a symbolic link at `path`."""
-        with self._at(path) as (directory, name):
-            os.symlink(text, name, dir_fd=directory)
+        directory, name = self._at(path)
+        os.symlink(text, name, dir_fd=directory)
 
     def unlink(self, path: str) -> None:
         """Remove one name that is not a directory."""
-        with self._at(path) as (directory, name):
-            os.unlink(name, dir_fd=directory)
+        directory, name = self._at(path)
+        os.unlink(name, dir_fd=directory)
 
     def rmdir(self, path: str) -> None:
         """Remove one empty directory."""
-        with self._at(path) as (directory, name):
-            os.rmdir(name, dir_fd=directory)
+        self._gone(path)
+        directory, name = self._at(path)
+        os.rmdir(name, dir_fd=directory)
 
     def rename(self, source: str, target: str) -> None:
         """Move `source` to `target`, where nothing may stand."""
-        with self._at(source) as (old, name), self._at(target) as (new, newname):
-            _rename_new(old, name, new, newname)
+        self._gone(source)
+        old, name = self._at(source)
+        new, newname = self._at(target)
+        _rename_new(old, name, new, newname)
 
     def rename_into(self, source: str, other: Root, target: str) -> None:
         """Move `source` out of this root to `target` of another one on the same file system."""
-        with self._at(source) as (old, name), other._at(target) as (new, newname):
-            _rename_new(old, name, new, newname)
+        self._gone(source)
+        old, name = self._at(source)
+        new, newname = other._at(target)
+        _rename_new(old, name, new, newname)
 
     def chmod(self, path: str, mode: int) -> None:
         """Set the mode of a directory or regular file, never through a link."""
@@ -251,13 +313,13 @@ class Root:
 
     def chown(self, path: str, owner: int, group: int) -> None:
         """Set the owner of `path` itself."""
-        with self._at(path) as (directory, name):
-            os.chown(name, owner, group, dir_fd=directory, follow_symlinks=False)
+        directory, name = self._at(path)
+        os.chown(name, owner, group, dir_fd=directory, follow_symlinks=False)
 
     def utimes(self, path: str, accessed: int, modified: int) -> None:
         """Set the times of `path` itself, in nanoseconds."""
-        with self._at(path) as (directory, name):
-            os.utime(name, ns=(accessed, modified), dir_fd=directory, follow_symlinks=False)
+        directory, name = self._at(path)
+        os.utime(name, ns=(accessed, modified), dir_fd=directory, follow_symlinks=False)
 
     def read(self, path: str) -> bytes | None:
         """Return the content of the regular file `path`; None when there is none."""
@@ -269,15 +331,15 @@ class Root:
 
     def replace(self, path: str, content: bytes, mode: int) -> None:
         """Write a whole file: a temporary one beside it, fsync, rename. A leftover of a killed run is written over."""
-        with self._at(path) as (directory, name):
-            temporary = f".{name}.new"
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-            with os.fdopen(os.open(temporary, flags, 0o600, dir_fd=directory), "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fchmod(stream.fileno(), mode)
-                os.fsync(stream.fileno())
-            os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+        directory, name = self._at(path)
+        temporary = f".{name}.new"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(temporary, flags, 0o600, dir_fd=directory), "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fchmod(stream.fileno(), mode)
+            os.fsync(stream.fileno())
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
 
     def sync(self) -> None:
         """Make everything done so far on this file system durable (syncfs(2))."""

@@ -21,7 +21,7 @@ from . import rules
 from .bridges import bridges_of
 from .entry import DIRECTORY, FILE, Entry
 from .layout import DEFAULT, IMAGE, KEPT, STATELITE, TMPFS, Directory, Layout, Made, Placed
-from .place import OWN, Found, Place, Tree, ancestors, place_of
+from .place import OWN, Found, Place, Places, Tree, above, ancestors, place_of
 
 MTAB = "/etc/mtab"
 FILE_MODE = 0o644
@@ -70,7 +70,8 @@ class _Arrangement:
         self.satisfied: dict[str, str] = {}
         self.missing: list[str] = []
         self.contents: dict[str, str] = {}
-        self.placed: list[Placed] = []
+        self.placed: list[tuple[_Settled, str, str | None]] = []
+        self._mirrored: set[tuple[str, str]] = set()
         self._skeleton(permission)
 
     def _skeleton(self, permission: int) -> None:
@@ -108,7 +109,10 @@ class _Arrangement:
             self.links[path] = text
 
     def _mirror(self, base: str, path: str) -> None:
-        """Make the directories above `path` below `base`, with the modes and owners they have in the image."""
+        """Make the directories above `path` below `base`, with the modes and owners they have in the image; once for each directory."""
+        if (base, above(path)) in self._mirrored:
+            return
+        self._mirrored.add((base, above(path)))
         for place in reversed(ancestors(path)):
             found = self.tree.look(place)
             like = Directory(found.mode, found.owner, found.group) if found is not None and found.kind == "d" else Directory()
@@ -142,8 +146,7 @@ class _Arrangement:
             self.moves[path] = KEPT + path
         if link:
             self._mirror(TMPFS, path)
-            for place in reversed(ancestors(path)):
-                self._directory(place, Directory())
+            self._mirror("", path)
             self._link(path, relative(path, TMPFS + path), replaces=True)
             self._link(TMPFS + path, tmpfs_text(path))
         elif one.is_link:
@@ -165,8 +168,7 @@ class _Arrangement:
 
     def place(self, one: _Settled, kind: str, parent: str | None, missing: bool) -> None:
         """Record the entry."""
-        entry = one.entry
-        self.placed.append(Placed(one.path, kind, entry.storage, entry.attachment, entry.required, parent, "", one.written, one.implied))
+        self.placed.append((one, kind, parent))
         if missing:
             self.missing.append(one.path)
 
@@ -196,13 +198,17 @@ class _Arrangement:
         else:
             self.files[self.content_of(one.path)] = FILE_MODE
 
+    def _entry(self, one: _Settled, kind: str, parent: str | None) -> Placed:
+        entry, content = one.entry, self.content_of(one.path)
+        return Placed(one.path, kind, entry.storage, entry.attachment, entry.required, parent, content, one.written, one.implied)
+
     def layout(self) -> Layout:
         """Return the finished layout; raises SiteError with everything that is in the way."""
         raise_faults(self.faults)
         made = Made(self.directories, self.files, self.links, self.moves, self.modes)
-        bridged = bridges_of(self.tree, self.placed, made)
+        placed = tuple(self._entry(*one) for one in sorted(self.placed, key=lambda one: one[0].path))
+        bridged = bridges_of(self.tree, placed, made)
         made = replace(made, links={**self.links, **bridged.links})
-        placed = tuple(replace(one, content=self.content_of(one.path)) for one in sorted(self.placed, key=lambda one: one.path))
         return Layout(self.image, placed, self.satisfied, tuple(sorted(self.missing)), bridged.paths, made)
 
 
@@ -216,10 +222,14 @@ def _settle(
     settled: dict[str, _Settled] = {}
     alone = {written[0] for written in owners.values() if len(written) == 1}
     live: dict[str, str] = {}
+    places = Places(tree, stops)
     for entry in entries:
         try:
-            through = {path: leads for path, leads in stops.items() if owners[path] != (entry.path,)} if entry.path in alone else stops
-            place = place_of(tree, entry.path, stops=through)
+            if entry.path in alone:
+                through = {path: leads for path, leads in stops.items() if owners[path] != (entry.path,)}
+                place = place_of(tree, entry.path, stops=through)
+            else:
+                place = places.of(entry.path)
         except SiteError as error:
             faults.extend(Fault(entry.where, fault.what, fault.mend) for fault in error.faults)
             continue

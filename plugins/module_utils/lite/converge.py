@@ -27,7 +27,6 @@ from ..apply.operations import (
 )
 from .layout import DEFAULT, IMAGE, KEPT, STATELITE, Directory, Made
 from .place import OWN, Tree, above, ancestors
-from .standing import home_of
 
 
 class Change:
@@ -40,7 +39,7 @@ class Change:
         self._moved = {place for pair in moved for place in pair}
 
     def _stays(self, path: str) -> bool:
-        return not any(place in self._moved for place in (path, *ancestors(path)))
+        return not self._moved or not any(place in self._moved for place in (path, *ancestors(path)))
 
     def _less(self, these: Mapping[str, Any], those: Mapping[str, Any]) -> list[str]:
         """Return what `these` have and `those` have not in the same place and form."""
@@ -105,7 +104,7 @@ def _at_or_below(paths: Iterable[str], moved: Mapping[str, str]) -> list[str]:
 def _directory(kind: type[MakeDirectory], path: str, made: Made) -> MakeDirectory:
     """Return the operation; mirrors of the image's directories in liteimg's own are nothing that a person has to read."""
     form = made.directories[path]
-    mirror = path.split("/")[1] in OWN and path.count("/") > 1 and home_of(path, made) == path
+    mirror = path.split("/")[1] in OWN and path.count("/") > 1 and made.home_of(path) == path
     return kind(path, form.mode, form.owner, form.group, mirror)
 
 
@@ -121,16 +120,13 @@ def times(changes: Iterable[Operation], old: Made, new: Made, tree: Tree) -> tup
 
     The first ones do nothing unless the changes are taken back.
     """
-    homes: set[str] = set()
-    for change in changes:
-        for path in (change.path, getattr(change, "target", "")):
-            directory = above(path)
-            homes.update((home_of(directory, old), home_of(directory, new)))
+    directories = {above(path) for change in changes for path in (change.path, getattr(change, "target", ""))}
+    homes = {made.home_of(directory) for directory in directories for made in (old, new)}
     before: list[Operation] = []
     after: list[Operation] = []
     for home in sorted(homes):
         found = tree.look(home) if home else None
         if found is not None and found.kind == "d":
-            before.append(KeepTimes(old.content_of(home), found.accessed, found.modified))
+            before.append(KeepTimes(old.content_of(home), found.accessed, found.modified, True))
             after.append(KeepTimes(new.content_of(home), found.accessed, found.modified))
     return before, after

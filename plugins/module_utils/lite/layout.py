@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 from ..apply.root import Root
@@ -73,29 +74,53 @@ class Made:
     moves: Mapping[str, str] = field(default_factory=dict)
     modes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
+    @cached_property
+    def _elsewhere(self) -> dict[str, str]:
+        found = dict(self.moves)
+        for path in self.links:
+            made = DEFAULT + path
+            if path not in found and (made in self.files or made in self.directories):
+                found[path] = made
+        return found
+
+    @cached_property
+    def _places(self) -> Whereabouts:
+        return Whereabouts(self._elsewhere)
+
+    @cached_property
+    def _homes(self) -> Whereabouts:
+        return Whereabouts({at: path for path, at in self._elsewhere.items() if path in self.links and at == DEFAULT + path})
+
     def contents(self) -> set[tuple[str, str]]:
         """Return each place whose content stands elsewhere, with where that is: moved there, or newly made there."""
-        made = {(path, DEFAULT + path) for path in self.links if DEFAULT + path in self.files or DEFAULT + path in self.directories}
-        return {*self.moves.items(), *(pair for pair in made if pair[0] not in self.moves)}
+        return set(self._elsewhere.items())
 
     def content_of(self, path: str) -> str:
         """Return where what belongs at `path` stands now: below a moved or newly made default, else at its path."""
-        for place in (path, *_ancestors(path)):
-            moved = self.moves.get(place)
-            if moved is None and place in self.links:
-                made = DEFAULT + place
-                moved = made if made in self.files or made in self.directories else None
-            if moved is not None:
-                return moved + path[len(place) :]
-        return path
+        return self._places.of(path)
+
+    def home_of(self, content: str) -> str:
+        """Return the path of the image that a content belongs to: the inverse of `content_of`."""
+        return self._homes.of(content)
 
 
-def _ancestors(path: str) -> list[str]:
-    found = []
-    while path.count("/") > 1:
-        path = path.rpartition("/")[0]
-        found.append(path)
-    return found
+class Whereabouts:
+    """Where things are that stand elsewhere, or lie in a directory that does; asked for many paths of few directories."""
+
+    def __init__(self, elsewhere: Mapping[str, str]) -> None:
+        self.elsewhere = elsewhere
+        self._directories: dict[str, str] = {"": ""}
+
+    def of(self, path: str) -> str:
+        """Return the place of the nearest thing at or above the path, and below it the rest of the path."""
+        moved = self.elsewhere.get(path)
+        if moved is not None:
+            return moved
+        above, _slash, name = path.rpartition("/")
+        held = self._directories.get(above)
+        if held is None:
+            held = self._directories[above] = self.of(above)
+        return f"{held}/{name}"
 
 
 @dataclass(frozen=True)
@@ -116,8 +141,28 @@ class Layout:
 
     def text(self) -> str:
         """Return the record as it stands in the image; the same layout has the same text."""
-        document = {"format": FORMAT, **asdict(self)}
-        return json.dumps(document, indent=1, sort_keys=True) + "\n"
+        made = self.made
+        kinds = {path: vars(kind) for path, kind in made.directories.items()}
+        maps = {"directories": kinds, "files": made.files, "links": made.links, "modes": made.modes, "moves": made.moves}
+        parts = {
+            "format": json.dumps(FORMAT),
+            "image": json.dumps(self.image),
+            "entries": "[" + ",\n".join(map(ENCODE, map(vars, self.entries))) + "]",
+            "satisfied": ENCODE(self.satisfied),
+            "missing": ENCODE(self.missing),
+            "bridges": ENCODE(self.bridges),
+            "made": _object({name: ENCODE(dict(sorted(items.items()))) for name, items in maps.items()}),
+        }
+        return _object(parts) + "\n"
+
+
+ENCODE = json.JSONEncoder(separators=(", ", ": ")).encode
+"""The encoder in C, which knows no indents."""
+
+
+def _object(members: Mapping[str, str]) -> str:
+    """Return a JSON object with one line a member."""
+    return "{" + ",\n".join(f"{json.dumps(name)}: {text}" for name, text in members.items()) + "}"
 
 
 def layout_of(text: str, where: str) -> Layout:

@@ -95,9 +95,7 @@ class LiteimgPlan:
             if self.copies:
                 self._new_generation()
             else:
-                fresh = plan_tree(self.target.rootimg, self.tree.wanted)
-                fresh.apply()
-                self.tree = fresh
+                self.tree.apply()
             if self.publishes:
                 publish(self.target)
 

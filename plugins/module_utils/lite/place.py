@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from ..errors import SiteError
@@ -65,10 +66,14 @@ def above(path: str) -> str:
     return path.rpartition("/")[0] or "/"
 
 
-def ancestors(path: str) -> list[str]:
+def ancestors(path: str) -> tuple[str, ...]:
     """Return the directories above a path, nearest first, without the root."""
-    parts = path.split("/")[1:]
-    return ["/" + "/".join(parts[:count]) for count in range(len(parts) - 1, 0, -1)]
+    return _way(path.rpartition("/")[0])
+
+
+@lru_cache(maxsize=4096)
+def _way(directory: str) -> tuple[str, ...]:
+    return (directory, *_way(directory.rpartition("/")[0])) if directory else ()
 
 
 def is_live(path: str) -> bool:
@@ -108,3 +113,27 @@ def place_of(tree: Tree, path: str, follow: bool = False, stops: Mapping[str, st
         here = content = "/" if found.text.startswith("/") else above(here)
         left.extend(reversed(found.text.split("/")))
     return Place(here, origin=content)
+
+
+class Places:
+    """Where many paths lie: the links on the way to a directory are followed once for all that is in it."""
+
+    def __init__(self, tree: Tree, stops: Mapping[str, str]) -> None:
+        self.tree = tree
+        self.stops = stops
+        self._directories: dict[str, Place] = {}
+
+    def of(self, path: str) -> Place:
+        """Return what `place_of` returns for a path without dots and doubled slashes, or raise the same."""
+        directory, _slash, name = path.rpartition("/")
+        held = self._directories.get(directory)
+        if held is None:
+            try:
+                held = place_of(self.tree, f"{directory}/.", stops=self.stops)
+            except SiteError:
+                return place_of(self.tree, path, stops=self.stops)
+            if held.live:
+                return place_of(self.tree, path, stops=self.stops)
+            self._directories[directory] = held
+        here = join(held.path, name)
+        return Place(here, True) if is_live(here) else Place(here, origin=join(held.origin or "/", name))

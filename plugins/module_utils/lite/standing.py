@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from ..apply.root import Root
-from .layout import DEFAULT, KEPT, Made
+from .layout import KEPT, Made
 from .place import OWN, Found, above, ancestors
 
 KINDS = {stat.S_IFDIR: "d", stat.S_IFREG: "f", stat.S_IFLNK: "l"}
@@ -38,6 +38,7 @@ class Original:
         self.made = made
         self.gone = frozenset(gone)
         self._seen: dict[str, Found | None] = {}
+        self._missing: set[str] = set()
         self._contents = {content for _place, content in made.contents()}
 
     def look(self, path: str) -> Found | None:
@@ -53,9 +54,20 @@ class Original:
             return None
         if path.split("/")[1] in OWN and any(place in self._contents or place in self.gone for place in (path, *ancestors(path))):
             return None
-        found = found_at(self.root, content)
+        found = self._on_disk(content)
         if found is not None and path in made.modes:
             return found._replace(mode=made.modes[path][0])
+        return found
+
+    def _on_disk(self, path: str) -> Found | None:
+        """Return what stands at a path; the kernel is asked once for all that would lie in a directory that is missing."""
+        directory = above(path)
+        if directory in self._missing:
+            return None
+        found = found_at(self.root, path)
+        while found is None and directory != "/" and directory not in self._missing and self.root.lstat(directory) is None:
+            self._missing.add(directory)
+            directory = above(directory)
         return found
 
     def links_below(self, path: str) -> Iterable[tuple[str, str]]:
@@ -150,21 +162,11 @@ class _Inspection:
     def _adopt(self, path: str, found: Found | None) -> None:
         if found is None:
             return
-        home = home_of(path, self.was)
+        home = self.was.home_of(path)
         if home != path and home in self.links:
             self.moves[home] = path
         elif path.split("/")[1] in OWN:
             self.aside.append(path)
-
-
-def home_of(content: str, made: Made) -> str:
-    """Return the path of the image that a content belongs to: the inverse of Made.content_of."""
-    base = content
-    while base != "/":
-        if base.startswith(DEFAULT + "/") and base[len(DEFAULT) :] in made.links and made.content_of(base[len(DEFAULT) :]) == base:
-            return base[len(DEFAULT) :] + content[len(base) :]
-        base = above(base)
-    return content
 
 
 def inspect(root: Root, made: Made) -> Standing:
@@ -177,7 +179,7 @@ def inspect(root: Root, made: Made) -> Standing:
 
 def adopted(made: Made, path: str) -> Made:
     """Return `made` with the file or directory at `path`, which got a content of its own, taken as the image's."""
-    home = home_of(path, made)
+    home = made.home_of(path)
     moves = dict(made.moves)
     if home != path and home in made.links:
         moves[home] = path

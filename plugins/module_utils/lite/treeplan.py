@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Optional
 
 from ..apply.journal import Journal
 from ..apply.operations import KeepTimes, Move, Operation, SetAside, WriteText
@@ -20,8 +21,10 @@ from .converge import Change, times
 from .entry import Entry
 from .layout import DEFAULT, RECORD, STATELITE, Layout, Made, layout_in, layout_of
 from .place import OWN
-from .standing import Original, adopted, home_of, inspect, names_in
+from .standing import Original, adopted, inspect, names_in
 from .template import TEMPLATE, template_of
+
+Stamp = tuple[bool, Optional[tuple[int, int, int]]]
 
 JOURNAL = ".liteimg"
 """The directory beside the root image that holds the journal, the lock and what was set aside."""
@@ -51,6 +54,7 @@ class TreePlan:
     layout: Layout = field(default_factory=Layout)
     operations: list[Operation] = field(default_factory=list)
     begun: list[Operation] = field(default_factory=list)
+    stamp: Stamp | None = None
 
     def lines(self) -> list[str]:
         """Return what will be done, path by path; empty when the tree is as wanted."""
@@ -85,8 +89,9 @@ class TreePlan:
         """Finish what a killed run began, plan again if there was something, and carry the plan out."""
         with Root(self.rootimg) as root:
             journal = journal_of(self.rootimg)
-            if self.begun:
-                journal.recover(root)
+            if self.begun or self.stamp != _stamp(root, journal):
+                if self.begun:
+                    journal.recover(root)
                 again = _plan(root, journal, self.wanted)
                 self.layout, self.operations, self.begun = again.layout, again.operations, []
             if self.operations:
@@ -102,7 +107,14 @@ def plan_tree(rootimg: str, wanted: Wanted) -> TreePlan:
         return _plan(root, journal_of(rootimg), wanted)
 
 
+def _stamp(root: Root, journal: Journal) -> Stamp:
+    """Return what tells whether another run came between the plan and its lock: a journal, and which record stands."""
+    found = root.lstat(RECORD)
+    return os.path.lexists(journal.path), (found.st_ino, found.st_ctime_ns, found.st_size) if found is not None else None
+
+
 def _plan(root: Root, journal: Journal, wanted: Wanted) -> TreePlan:
+    stamp = _stamp(root, journal)
     pending = journal.pending()
     if pending is not None:
         return _unfinished(root, journal, pending, wanted)
@@ -128,7 +140,7 @@ def _plan(root: Root, journal: Journal, wanted: Wanted) -> TreePlan:
             record = WriteText(path, text, old_text)
             changes = [*changes, record] if present else [record, *changes]
     operations = _with_times(changes, old, layout.made, tree)
-    return TreePlan(root.path, wanted, before, layout, operations)
+    return TreePlan(root.path, wanted, before, layout, operations, stamp=stamp)
 
 
 def _with_times(changes: list[Operation], old: Made, new: Made, tree: Original) -> list[Operation]:
@@ -159,7 +171,7 @@ def _grown(root: Root, old: Made, change: Change, aside: Iterable[str]) -> list[
     faults: list[Fault] = []
     for path in directories:
         foreign = [name for name in names_in(root, path) if name not in ours or (name in old.moves and path not in kept)]
-        if foreign and path.split("/")[1] in OWN and home_of(path, old) == path:
+        if foreign and path.split("/")[1] in OWN and old.home_of(path) == path:
             what, mend = "it stands where only liteimg's own belongs", "Move it to its place in the image, or remove it"
             faults.extend(Fault(name, what, mend) for name in foreign)
         elif foreign:

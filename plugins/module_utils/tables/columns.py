@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,7 @@ RowRule = Callable[[Row], Iterable[tuple[str, str, str]]]
 
 CURLY_QUOTES = "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f"
 EVERY_IMAGE = "ALL"
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,5 @@ def clean(table: Table, row: Row) -> Row:
 
 def control_character(text: str) -> str | None:
     """Return the first control character of `text` in printable form, or None."""
-    for character in text:
-        if ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0:
-            return ascii(character)
-    return None
+    found = CONTROL.search(text)
+    return ascii(found.group()) if found else None

@@ -1,0 +1,159 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""liteimg's core against a plain Python loop of the same renames and links, side by side on a tree of 30,000 files.
+
+python3 tests/bench/liteimg.py [rows ...]    prints two lines for each size and ends with 1 when liteimg takes more than its share.
+
+The core is everything between the rows of the tables and the laid-out tree: parsing, planning, journal, carrying out. The
+plain loop has nothing but the finished list of what to make, rename and link, and joins paths as text.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.operations import MakeDirectory, MakeFile, MakeLink, Move, WriteText
+from ansible_collections.diskless.statelite.plugins.module_utils.lite.liteimg import LiteimgPlan, plan_image
+from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
+
+SIZES = (60, 2000, 20000)
+FILES = 30000
+TIMES = 4
+"""How many times the plain loop's CPU time the first run may take."""
+SHARE = 4
+"""Of how many parts of the first run an unchanged one may take one."""
+ROUNDS = 5
+
+
+def site_of(count: int) -> Site:
+    """Return a table as sites have them: mostly files attached by links, every tenth bound, every twentieth a directory."""
+    rows = []
+    for number in range(count):
+        path = f"/opt/site/service{number % (count // 15 + 1)}/entry{number}"
+        rows.append({"file": f"{path}/" if number % 20 == 0 else path, "options": "bind" if number % 10 == 5 else "link"})
+    image = {"imagename": "bench", "osvers": "debian12", "osarch": "x86_64", "profile": "bench", "provmethod": "statelite"}
+    return Site({"osimage": [image], "litefile": rows})
+
+
+def build(root: Path, count: int) -> None:
+    """Make the tree: a file (or a directory with one) for each row, and the rest of the files elsewhere."""
+    for number in range(FILES):
+        if number < count:
+            place = root / f"opt/site/service{number % (count // 15 + 1)}/entry{number}"
+            place = place / "inside" if number % 20 == 0 else place
+        else:
+            place = root / f"usr/share/part{number % 300}/file{number}"
+        try:
+            place.touch()
+        except FileNotFoundError:
+            place.parent.mkdir(parents=True)
+            place.touch()
+
+
+def planned(site: Site, directory: Path) -> LiteimgPlan:
+    """Return what liteimg has to do, as the module does."""
+    plan = plan_image(site, "bench", rootimgdir=str(directory))
+    plan.result()
+    return plan
+
+
+def first(site: Site, directory: Path) -> None:
+    """Lay the tree out."""
+    plan = planned(site, directory)
+    if not plan.lines():
+        sys.exit("there was nothing to do")
+    plan.apply()
+
+
+def unchanged(site: Site, directory: Path) -> None:
+    """Find that nothing is to be done."""
+    if planned(site, directory).lines():
+        sys.exit("the second run found something to do")
+
+
+def plain(site: Site, directory: Path) -> Callable[[], None]:
+    """Return the loop that makes the same tree."""
+    root = str(directory / "rootimg")
+    steps: list[tuple[int, str, str]] = []
+    for operation in planned(site, directory).tree.operations:
+        if isinstance(operation, MakeDirectory):
+            steps.append((0, operation.path, ""))
+        elif isinstance(operation, MakeLink):
+            steps.append((1, operation.path, operation.text))
+        elif isinstance(operation, Move):
+            steps.append((2, operation.path, operation.target))
+        elif isinstance(operation, (MakeFile, WriteText)):
+            steps.append((3, operation.path, getattr(operation, "text", "")))
+
+    def loop() -> None:
+        for kind, path, text in steps:
+            if kind == 0:
+                os.mkdir(root + path)
+            elif kind == 1:
+                os.symlink(text, root + path)
+            elif kind == 2:
+                os.rename(root + path, root + text)
+            else:
+                with open(root + path, "w", encoding="utf-8") as stream:
+                    stream.write(text)
+
+    return loop
+
+
+def seconds(act: Callable[[], object]) -> float:
+    """Return the CPU seconds of `act`, in a process of its own."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        begun = time.process_time()
+        act()
+        os.write(writing, f"{time.process_time() - begun}".encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        text = told.read()
+    if os.waitpid(child, 0)[1] != 0 or not text:
+        sys.exit("the measured run failed")
+    return float(text)
+
+
+def measure(count: int) -> bool:
+    """Print the figures for a table of `count` rows; return whether liteimg keeps to both shares."""
+    site = site_of(count)
+    figures: list[tuple[float, float, float]] = []
+    with tempfile.TemporaryDirectory(prefix="statelite-bench-") as name:
+        work = Path(name)
+        for _round in range(ROUNDS if count < 20000 else 3):
+            for directory in (work / "ours", work / "plain"):
+                build(directory / "rootimg", count)
+            loop = plain(site, work / "plain")
+            took = (seconds(loop), seconds(lambda: first(site, work / "ours")), seconds(lambda: unchanged(site, work / "ours")))
+            figures.append(took)
+            for directory in (work / "ours", work / "plain"):
+                shutil.rmtree(directory)
+    naive, laid, again = (statistics.median(column) for column in zip(*figures))
+    good, quick = laid <= TIMES * naive, again * SHARE <= laid
+    for is_good, words in (
+        (good, f"liteimg {laid:.4f} CPU s, plain loop {naive:.4f} CPU s, {laid / naive:.1f} times (at most {TIMES})"),
+        (quick, f"unchanged {again:.4f} CPU s, 1/{laid / again:.1f} of the first run (at most 1/{SHARE})"),
+    ):
+        print(f"{'ok  ' if is_good else 'fail'} {count} rows: {words}", flush=True)
+    return good and quick
+
+
+def main() -> None:
+    sizes = [int(word) for word in sys.argv[1:]] or list(SIZES)
+    failed = [count for count in sizes if not measure(count)]
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
