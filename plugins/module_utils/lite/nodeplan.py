@@ -186,11 +186,11 @@ def _place(entry: Placed, above: Step | None, node: str) -> tuple[str, str]:
         if above is None:
             return place, "bind" if entry.attachment == "bind" else "symlink"
         return place, "inline" if above.storage == "persistent" else "bind"
+    if entry.storage == LOCALDISK:
+        return f"localdisk{entry.path}", "inline" if above is not None and above.storage == LOCALDISK else "bind"
     if above is None:
         # What is bound lies apart from what links lead to: there the image's bridges need their names (lite/bridges.py).
         return (f"system/bound{entry.path}", "bind") if entry.attachment == "bind" else (f"tmpfs{entry.path}", "image")
-    if entry.storage == LOCALDISK:
-        return f"localdisk{entry.path}", "inline" if above is not None and above.storage == LOCALDISK else "bind"
     if above.storage == "tmpfs":
         return above.place + entry.path[len(above.path) :], "inline"
     return f"system/below{entry.path}", "bind"
@@ -222,10 +222,10 @@ def compile_plan(site: Site, node: str, layout: Layout, image: Image, generation
     entries = layout.entries
     state: State | None = None
     levels: list[Level] = []
+    disk: Disk | None = None
     try:
         state = state_of(site, node, image)
     except SiteError as error:
-    disk: Disk | None = None
         faults.extend(error.faults)
     else:
         if state is None:
@@ -265,6 +265,6 @@ def compile_plan(site: Site, node: str, layout: Layout, image: Image, generation
         stands=layout.satisfied,
         bridges=layout.bridges,
         copies=[path.rstrip("/") for path in split_list(site.setting("litecopy", SETTINGS["litecopy"]))],
+        disk=disk,
         notes=[*_state_warning(state, node), *_pending(site, image, layout)],
     )
-        disk=disk,
