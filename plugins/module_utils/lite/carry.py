@@ -174,7 +174,7 @@ class Entries:
         own = self.space.lookup(place)
         if own is not None and own.inode.unknown:
             self.space.directory(above_of(target))
-            self.space.put(target, _unknown(step.kind, own.inode.unknown, "persistent"))
+            self.space.put(target, _unknown(step.kind, own.inode.unknown, step.storage))
             return UNKNOWN
         if self.space.stands(target):
             kept = self.space.lookup(target)

@@ -37,7 +37,7 @@ def mounts(inside: str) -> list[tuple[str, str, str]]:
 
 
 def backing(path: str, table: list[tuple[str, str, str]]) -> str:
-    """Return what a real path lies on: tmpfs, persistent, level or image."""
+    """Return what a real path lies on: tmpfs, persistent, localdisk, level or image."""
     best = ("", "", "")
     for point, root, kind in table:
         if (path == point or path.startswith(point.rstrip("/") + "/")) and len(point) >= len(best[0]):
@@ -46,6 +46,8 @@ def backing(path: str, table: list[tuple[str, str, str]]) -> str:
         return "tmpfs"  # what is written lies there
     if best[2] == "tmpfs" and not best[1].count("/nfs/"):
         return "tmpfs"
+    if best[1].startswith("/statelite/"):
+        return "localdisk"  # a node's own directory in the disk's file system
     if "/nfs/" not in best[1]:
         return "image"
     return "persistent" if any(name in best[1] for name in STATES) else "level"

@@ -17,7 +17,7 @@ TAB=$(printf '\t')
 CA=/etc/statelite/ca.pem
 export CONSOLE RUN S PLAN TAB CA
 
-for part in words service mounts identity lease report; do
+for part in words service mounts localdisk identity lease report; do
     # shellcheck source=/dev/null  # the parts beside this file
     . "$here/$part.sh"
 done
@@ -44,11 +44,13 @@ until_done() { # $1 stage, the command follows: retried in place, every failure 
     done
 }
 
-plan_basics() { # tmpfs size, node name and image of the plan; state
+plan_basics() { # tmpfs size, node name and image of the plan; state; local disk
     while IFS=$TAB read -r kind a b c d _; do
         case $kind in
             node) NODE=$a ;;
             image) IMAGE=$a GENERATION=$b ;;
+            machine-id) export OWN_ID="$a" ;;
+            disk) mount_disk "$a" "$b" "$c" "$d" ;;
             tmpfs) size_statelite "$a" "$b" "$c" || say "/.statelite keeps its default size ($a, $b, $c refused)" ;;
             stands) note "$a leads to $b, which the node mounts for itself" ;;
             note) say "$a" ;;

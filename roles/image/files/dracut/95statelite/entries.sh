@@ -86,6 +86,10 @@ compose() { # $1 path, $2 target: the image's content, then each level's piece i
 }
 
 keep_state() { # $1 path, $2 kind, $3 target: first copy under a temporary name, then one rename
+    if [ "$storage" = localdisk ] && [ -n "$no_disk" ]; then
+        trouble=$no_disk
+        return 1
+    fi
     if [ -e "$3" ] || [ -L "$3" ]; then
         from=kept
         return 0
@@ -93,7 +97,13 @@ keep_state() { # $1 path, $2 kind, $3 target: first copy under a temporary name,
     find_source "$1" "$2"
     new=${3%/*}/.statelite-new.${3##*/}
     rm -rf -- "$new"
-    place_copy "$1" "$2" "$new" && trouble=$(mv -T -- "$new" "$3" 2>&1)
+    if place_copy "$1" "$2" "$new" && written "$new" && trouble=$(mv -T -- "$new" "$3" 2>&1); then return 0; fi
+    rm -rf -- "$new" # what is full must not stay full of it
+    return 1
+}
+
+written() { # $1 copy: a local file system keeps a new name before the content, and a power cut would leave it empty for ever
+    [ "$storage" != localdisk ] || trouble=$(sync -f -- "${1%/*}" 2>&1)
 }
 
 mount_point() { # $1 path, $2 kind
@@ -229,7 +239,7 @@ top_entry() { # an entry with no listed parent
             fi
             ;;
         con) compose "$path" "$target" || { failed "$path" "$trouble"; return; } ;;
-        persistent) keep_state "$path" "$kind" "$target" || { failed "$path" "$trouble"; return; } ;;
+        persistent | localdisk) keep_state "$path" "$kind" "$target" || { failed "$path" "$trouble"; return; } ;;
         ro)
             find_source "$path" "$kind"
             target=$base$path
@@ -264,7 +274,7 @@ child_entry() { # an entry inside a listed directory: part of its parent's copy,
             return
             ;;
         con-inline) compose "$path" "$target" || failed "$path" "$trouble"; return ;;
-        persistent-*) keep_state "$path" "$kind" "$target" || { failed "$path" "$trouble"; return; } ;;
+        persistent-* | localdisk-*) keep_state "$path" "$kind" "$target" || { failed "$path" "$trouble"; return; } ;;
         tmpfs-*) find_source "$path" "$kind"; place_copy "$path" "$kind" "$target" || { failed "$path" "$trouble"; return; } ;;
         con-*) compose "$path" "$target" || { failed "$path" "$trouble"; return; } ;;
         ro-*)
@@ -286,6 +296,9 @@ while IFS=$TAB read -r number place; do
     eval "level_$number=\$place"
     level_numbers="$level_numbers $number"
 done < "$S/system/levels"
+
+no_disk=''
+[ ! -s "$S/system/nodisk" ] || read -r no_disk < "$S/system/nodisk"
 
 : > "$S/system/results"
 start_depth

@@ -13,14 +13,21 @@ depends() {
     echo base nfs network-legacy
 }
 
+installkernel() {
+    # Controllers of disks load by themselves; what stands on the disks does not everywhere.
+    instmods virtio_blk virtio_scsi sd_mod ahci ata_piix nvme ext4 xfs crc32c crc32c_generic crc32c-intel
+}
+
 install() {
     inst_multiple cat chmod chroot cmp cp date grep ip ln mkdir mount mountpoint mv openssl rm rmdir sed setsid sleep sync tail tee \
         timeout tr umount uname xargs
     inst_multiple -o reboot
+    # The node's own disk (localdisk.sh); without them a node says what is missing.
+    inst_multiple -o blkid cut dd e2fsck ls mkfs.ext4 readlink udevadm wipefs /etc/mke2fs.conf
     inst_hook cmdline 20 "${moddir:?}/statelite-cmdline.sh"
     inst_hook pre-pivot 50 "${moddir:?}/statelite-pre-pivot.sh"
     local file
-    for file in agent words service mounts entries overlays identity lease report prove; do
+    for file in agent words service mounts localdisk entries overlays identity lease report prove; do
         inst_simple "${moddir:?}/$file.sh" "/usr/lib/statelite/$file.sh"
     done
     [[ -e ${dracutsysrootdir-}/etc/statelite/ca.pem ]] && inst_simple /etc/statelite/ca.pem

@@ -21,12 +21,19 @@ json_text() { # stdin: text -> the inside of a JSON string (names have no contro
     sed 's/[\\"]/\\&/g'
 }
 
+disk_result() { # the report's words on the local disk, when the plan has one
+    [ ! -s "$S/system/disk" ] || json_text < "$S/system/disk" | sed "
+        s/^\\([^$TAB]*\\)$TAB\\([^$TAB]*\\)$TAB\\([^$TAB]*\\)$TAB\\(.*\\)\$/\"disk\": {\"status\": \"\\1\", \"device\": \"\\2\", \"label\": \"\\3\", \"message\": \"\\4\"},/"
+}
+
 write_report() { # /.statelite/report.json
     read -r uptime _ < /proc/uptime
     {
         printf '{"format": 1, "node": "%s", "image": "%s", "generation": "%s", "plan": "%s", "time": %s, "uptime": %s,\n' \
             "$NODE" "$IMAGE" "$GENERATION" "$ORIGIN" "$(date +%s)" "$uptime"
-        printf '"done": %s, "failed": %s,\n"levels": [' "$DONE" "$FAILED"
+        printf '"done": %s, "failed": %s,\n' "$DONE" "$FAILED"
+        disk_result
+        printf '"levels": ['
         json_text < "$S/system/levels.report" | sed "
             s/^\\([^$TAB]*\\)$TAB\\([^$TAB]*\\)$TAB\\([^$TAB]*\\)$TAB\\(.*\\)\$/{\"level\": \\1, \"status\": \"\\2\", \"source\": \"\\3\", \"message\": \"\\4\"}/
             \$!s/\$/,/"

@@ -129,6 +129,10 @@ fill_template() { # $1 the image's template: 0 when kernel words say all that it
         say "no plan template: entries are persistent and the node's state is not mounted"
         return 1
     fi
+    if grep -q "^disk$TAB" "$1" && [ -z "$DISK" ]; then
+        say 'no plan template: entries are on a local disk and the kernel line has no statelite.disk= word'
+        return 1
+    fi
     case $NODE$MACHINE_ID in *[!A-Za-z0-9._-]*) return 1 ;; esac
     if [ "${#MACHINE_ID}" != 32 ]; then
         say 'no plan template: the kernel line has no statelite.machine-id= word'
@@ -140,6 +144,7 @@ fill_template() { # $1 the image's template: 0 when kernel words say all that it
             "image$TAB"*) line=${line%"$TAB"*}$TAB${GENERATION:--} ;;
             "machine-id$TAB"*) line=machine-id$TAB$MACHINE_ID ;;
             "state$TAB"*) line=state$TAB$STATE_SERVER$TAB$STATE_DIRECTORY$TAB$STATE_OPTIONS${TAB}required ;;
+            "disk$TAB"*) line=disk$TAB${DISK%%,*}$TAB${DISK#*,}$TAB${line#*"@OPTIONS@$TAB"} ;;
             "entry$TAB"*"${TAB}persistent/@NODE@/"*)
                 line=${line%%"${TAB}persistent/@NODE@/"*}${TAB}persistent/$NODE/${line#*"${TAB}persistent/@NODE@/"}
                 ;;

@@ -17,7 +17,7 @@ note() { # a line for the log alone
 }
 
 read_words() { # sets the variables below from /proc/cmdline
-    XCAT='' NODE='' STATEMNT='' MNTOPTS='' IMAGE='' GENERATION='' LEVELS='' MACHINE_ID='' ROOT_WORD='' STOPS='' DEBUG='' PROVE=''
+    XCAT='' NODE='' STATEMNT='' MNTOPTS='' IMAGE='' GENERATION='' LEVELS='' MACHINE_ID='' DISK='' ROOT_WORD='' STOPS='' DEBUG='' PROVE=''
     tr ' ' '\n' < /proc/cmdline > "$RUN/words"
     while read -r word; do
         case $word in
@@ -29,6 +29,7 @@ read_words() { # sets the variables below from /proc/cmdline
             statelite.generation=*) GENERATION=${word#*=} ;;
             statelite.levels=*) LEVELS=${word#*=} ;;
             statelite.machine-id=*) MACHINE_ID=${word#*=} ;;
+            statelite.disk=*) DISK=${word#*=} ;;
             root=nfs:* | root=nfs4:*) ROOT_WORD=${word#root=nfs*:} ;;
             NFSROOT=*) ROOT_WORD=${word#*=} ;;
             shell) STOPS=yes ;;
@@ -42,7 +43,7 @@ read_words() { # sets the variables below from /proc/cmdline
     esac
     [ "$HOST" != "$PORT" ] || PORT=''
     PORT=${PORT:-3001}
-    export HOST PORT NODE IMAGE GENERATION LEVELS MACHINE_ID STOPS DEBUG PROVE
+    export HOST PORT NODE IMAGE GENERATION LEVELS MACHINE_ID DISK STOPS DEBUG PROVE
     state_place
 }
 

@@ -18,6 +18,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.nodes.images im
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
 
 Rows = Sequence[Mapping[str, str]]
+MASTER = [{"key": "master", "value": "10.1.0.1"}]
 
 
 def site_of(**tables: Rows) -> Site:
@@ -26,7 +27,7 @@ def site_of(**tables: Rows) -> Site:
         "hosts": [{"node": "n1", "ip": "10.1.1.1"}, {"node": "cnfs", "ip": "10.9.0.9"}],
         "nodetype": [{"node": "all", "provmethod": "img1"}],
         "osimage": [{"imagename": "img1", "groups": "g1,g2", "provmethod": "statelite"}],
-        "site": [{"key": "master", "value": "10.1.0.1"}],
+        "site": MASTER,
     }
     return Site({**base, **tables})
 
@@ -110,8 +111,8 @@ def test_a_persistent_entry_makes_the_state_required() -> None:
 
 def test_a_persistent_entry_without_state_is_refused_with_every_other_fault() -> None:
     rows = [{"priority": "1", "directory": "nobody:/x"}, {"priority": "2", "directory": "cnfs:/$nodepos.room"}]
-    with pytest.raises(SiteError) as raised:
     settings = [{"key": "litedisklabel", "value": "a long and wrong one"}]
+    with pytest.raises(SiteError) as raised:
         compiled(placed(("/etc/x", "f", "persistent"), ("/scratch", "d", "localdisk")), litetree=rows, site=[*MASTER, *settings])
     what = [fault.what for fault in raised.value.faults]
     said = ("no row of the table statelite", "'nobody' has no address", "$nodepos.room is not set", "is no label")
@@ -150,7 +151,6 @@ def test_rows_that_the_tree_is_not_laid_out_for_are_named() -> None:
         ("persistent", "tmpfs", "system/below/p/c", "bind"),
         ("persistent", "con", "system/below/p/c", "bind"),
         ("persistent", "ro", "-", "bind"),
-    ],
         ("tmpfs", "localdisk", "localdisk/p/c", "bind"),
         ("persistent", "localdisk", "localdisk/p/c", "bind"),
         ("localdisk", "localdisk", "localdisk/p/c", "inline"),
@@ -158,6 +158,7 @@ def test_rows_that_the_tree_is_not_laid_out_for_are_named() -> None:
         ("localdisk", "tmpfs", "system/below/p/c", "bind"),
         ("localdisk", "con", "system/below/p/c", "bind"),
         ("localdisk", "ro", "-", "bind"),
+    ],
 )
 def test_a_child_is_in_its_parents_copy_or_mounted_over_it(bind: bool, parent: str, child: str, place: str, attach: str) -> None:
     plan = compiled(placed(("/p", "d", parent), ("/p/c", "f", child), bind=bind), statelite=STATE)
@@ -193,7 +194,6 @@ def test_parents_stand_before_children_at_every_depth() -> None:
     assert steps(plan)["/a/b/c"][0] == "system/below/a/b/c"
 
 
-def test_the_machine_id_is_the_nodes_own_for_ever() -> None:
 SCRATCH = ("/scratch", "d", "localdisk")
 
 
@@ -216,6 +216,7 @@ def test_an_unlawful_word_on_disks_harms_no_node_without_one() -> None:
         compiled(placed(SCRATCH, bind=True), site=rows)
 
 
+def test_the_machine_id_is_the_nodes_own_for_ever() -> None:
     site = site_of()
     assert machine_id(site, "n1") == "00895feac77b4cfda9988bc78dd7c398"
     assert re.fullmatch(r"[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}", machine_id(site, "n2"))
