@@ -112,6 +112,25 @@ def text_of(told: Document) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def spooled_boots(spool: str) -> list[tuple[str, str, str]]:
+    """Return (node, image, generation) of each boot that the spool tells of, the last good one of a node and the last failed one.
+
+    Raises SiteError for a spool or a file in it that can't be read.
+    """
+    faults: list[Fault] = []
+    found = []
+    for name in _names(spool):
+        place = os.path.join(spool, name)
+        good, failure = _read(place + GOOD, faults), _read(place + FAILURE, faults)
+        report = good.get("report")
+        for told in (report if isinstance(report, dict) else {}, failure):
+            image, generation = told.get("image"), told.get("generation")
+            if image and generation:
+                found.append((name, str(image), str(generation)))
+    raise_faults(faults)
+    return found
+
+
 def read_reports(params: Mapping[str, Any], _warn: Callable[[str], None]) -> dict[str, Any]:
     """Return how the nodes of a noderange booted, or all nodes of the site; of no node is what a removed one left in the spool."""
     spool = params["spool"]

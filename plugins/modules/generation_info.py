@@ -1,0 +1,91 @@
+#!/usr/bin/python
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module: tell the generations of an image and who needs them."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: generation_info
+short_description: Tell the generations of an image and who needs them
+version_added: 0.1.0
+description:
+  - Reads the generations of an image, the boot files that nodeset wrote, and what nodes told the answer service.
+author: diskless.statelite contributors (!UNKNOWN)
+options:
+  image:
+    description: Name of the osimage.
+    type: str
+    required: true
+  spool:
+    description: Directory in which the answer service keeps reports.
+    type: path
+    default: /var/spool/statelite/reports
+extends_documentation_fragment:
+  - diskless.statelite.attributes.info
+  - diskless.statelite.site
+seealso:
+  - module: diskless.statelite.generation
+"""
+
+EXAMPLES = r"""
+- name: Which nodes still run from an old generation
+  diskless.statelite.generation_info:
+    image: debian12-compute
+  register: told
+
+- name: Show it
+  ansible.builtin.debug:
+    msg: "{{ told.text.splitlines() }}"
+"""
+
+RETURN = r"""
+generations:
+  description: A row for each generation, the oldest first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    generation:
+      description: Its number.
+      type: int
+    path:
+      description: Its directory.
+      type: str
+    built:
+      description: When it was built, in UTC.
+      type: str
+    kernel_version:
+      description: Version of its kernel.
+      type: str
+    packages:
+      description: How many packages it holds.
+      type: int
+    published:
+      description: Whether it is the one that nodeset writes boot files for.
+      type: bool
+    next_boot_of:
+      description: Nodes whose boot files name it.
+      type: list
+      elements: str
+    last_boot_of:
+      description: Nodes that booted it last, or failed to.
+      type: list
+      elements: str
+text:
+  description: The same for a person to read.
+  returned: success
+  type: str
+"""
+
+from ansible_collections.diskless.statelite.plugins.module_utils.boot.retention import INFO_SPEC, read_generations
+from ansible_collections.diskless.statelite.plugins.module_utils.module import run_info
+
+
+def main() -> None:
+    run_info(INFO_SPEC, read_generations)
+
+
+if __name__ == "__main__":
+    main()
