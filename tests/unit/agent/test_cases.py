@@ -14,6 +14,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.lite.entry impo
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils import recorded
 
+from .disks import Disks
 from .node import Node, wait_for
 
 REFUSED = {
@@ -23,7 +24,6 @@ REFUSED = {
 """Laid out by the original by a slip; here a rule with a name refuses them."""
 
 NO_PLAN = {
-    "06_all_mount_kinds": "localdisk",
     "46_mtab_listed_persistent": "no row of the table statelite",
     "74_litetree_vars": "$noderes.nosuch",
     "79_boot_no_statemnt": "no row of the table statelite",
@@ -32,6 +32,11 @@ NO_PLAN = {
 
 HOSTS = "127.0.0.1 localhost\n"
 BETTER: dict[str, dict[str, dict[str, Any]]] = {
+    "06_all_mount_kinds": {
+        "/etc/motd": {"content": "image motd\ntree motd\n"},
+        "/var/log/": {"type": "d", "list": ["app", "messages"], "writable": True, "backing": "localdisk"},
+        "/var/log/messages": {"type": "f", "content": "boot\n", "mode": "0600", "writable": True, "backing": "localdisk"},
+    },
     "07_all_link_kinds": {"/etc/motd": {"content": "image motd\ntree motd\n"}},
     "10_missing_tmpfs_deep_parent": {"/a/b/c/d.conf": {"type": "f", "content": "", "writable": True}},
     "32_symlink_to_file": {path: {"type": "f", "content": HOSTS, "writable": True} for path in ("/etc/rellink", "/etc/abslink")},
@@ -66,7 +71,10 @@ def booted(name: str) -> dict[str, Any]:
     return boot.get("boot1", boot)
 
 
-CASES = [name for name in recorded.names("liteimg") if "effective.jsonl" in booted(name)]
+ON_DISK = "06_all_mount_kinds"
+"""The one with an entry on a local disk, for which a tmpfs stood when it was recorded."""
+
+CASES = [name for name in recorded.names("liteimg") if "effective.jsonl" in booted(name) and name != ON_DISK]
 
 
 def backing(mount: dict[str, str]) -> str:
@@ -98,7 +106,16 @@ def test_there_are_recorded_boots() -> None:
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in REFUSED and name not in NO_PLAN])
 def test_a_node_sees_what_the_original_showed_or_what_is_right(name: str, tmp_path: Path, pki: Path) -> None:
-    node = node_of(name, tmp_path, pki)
+    as_recorded_or_right(name, node_of(name, tmp_path, pki))
+
+
+def test_a_recorded_local_disk_is_a_disk(tmp_path: Path, pki: Path, disks: Disks) -> None:
+    node = node_of(ON_DISK, tmp_path, pki)
+    disks.declare(node, disks.add().device)
+    as_recorded_or_right(ON_DISK, node)
+
+
+def as_recorded_or_right(name: str, node: Node) -> None:
     node.lay_out()
     recorded_view = booted(name)["effective.jsonl"]
     boot = node.boot("STATEMNT=10.1.0.1:/state", [item["path"] for item in recorded_view])
