@@ -16,6 +16,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.nodes.identity 
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
 
 from .node import Node
+from .predicted import ON_DISK
 
 SIZE = 24 * 1024 * 1024
 
@@ -63,6 +64,14 @@ class Disk:
         """Run a shell script in the mounted disk, in a mount name space of its own; return what it wrote."""
         mount = f'mount {" ".join(options)} "$1" /mnt && cd /mnt && {script}'
         return run("unshare", "--mount", "sh", "-ec", mount, "sh", self.device)
+
+    def shown(self, node: Node) -> None:
+        """Copy what the disk holds of n1 to where the prediction looks for it."""
+        place = node.work / ON_DISK
+        run("rm", "-rf", str(place))
+        place.mkdir()
+        self.inside(f"[ ! -d {self.own(node)} ] || cp -a {self.own(node)} {place}/n1", "-o", "ro")
+        (place / "n1").mkdir(exist_ok=True)
 
     def own(self, node: Node, name: str = "n1") -> str:
         """Return the directory of a node on it."""

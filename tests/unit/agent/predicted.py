@@ -17,6 +17,8 @@ from .node import Node
 RESOLVER = b"search lab.test\nnameserver 10.9.9.9\n"
 LEFT_OUT = ("/usr", "/run", "/dev", "/proc", "/sys", "/bin", "/sbin", "/lib", "/lib64")
 """Where the made-up root shows the testing machine's own."""
+ON_DISK = "on-disk"
+"""Where in a node's work directory the prediction finds what its local disk holds (disks.py)."""
 WORKING = ("/.statelite", "/.statelite/system")
 """Where the agent's log, report and lists stand, which are nothing to predict: a link in an image may lead there by its dots."""
 SEEN = ("type", "mode", "content", "list", "writable", "backing")
@@ -27,7 +29,8 @@ def sight(node: Node, **more: Any) -> Sight:
     site = Site(node.tables)
     plan = Sight(site, Places(), **more).plan("n1")
     servers = {level.server for level, _options in plan.levels} | ({plan.state.server} if plan.state else set())
-    return Sight(site, Places(level_paths={f"{server}:": str(node.nfs / server) for server in servers}), **more)
+    paths = {f"{server}:": str(node.nfs / server) for server in servers}
+    return Sight(site, Places(level_paths={**paths, "localdisk:": str(node.work / ON_DISK)}), **more)
 
 
 def predicted(node: Node, **more: Any) -> NodeView:

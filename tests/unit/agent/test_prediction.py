@@ -16,8 +16,9 @@ from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.lite
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
+from .disks import Disks, disks_in
 from .node import Boot
-from .predicted import differences, predicted
+from .predicted import ON_DISK, differences, predicted
 from .test_agent import NAMES, STATE, node_with
 from .test_cases import CASES, NO_PLAN, REFUSED, node_of
 
@@ -31,20 +32,25 @@ def test_recorded_boots_are_predicted(name: str, tmp_path: Path, pki: Path) -> N
 
 
 @pytest.mark.parametrize("attachment", ["link", "bind"])
-def test_every_pair_is_predicted_twice(attachment: str, tmp_path: Path, pki: Path) -> None:
+def test_every_pair_is_predicted_twice(attachment: str, tmp_path: Path, pki: Path, disks: Disks) -> None:
     files = {}
-    for parent in ("tmpfs", "persistent"):
-        for child in ("tmpfs", "persistent", "ro", "con"):
+    local = ("localdisk",) if attachment == "bind" else ()
+    for parent in ("tmpfs", "persistent", *local):
+        for child in ("tmpfs", "persistent", "ro", "con", *local):
             place = f"/srv/{parent} {child}"
             files[f"{place}/"] = f"{attachment},{parent}"
             files |= {f"{place}/sub/{name}": f"{attachment},{child}" for name in ("c", "new")}
     node = node_with(tmp_path, pki, files)
+    disk = disks.add()
+    disk.make(disks.label)
+    disks.declare(node)
     for path in [path for path in files if path.endswith("/")]:
         for name in ("sub/c", "sub/other"):
             node.file(f"image/rootimg{path}{name}", f"{name}\n", 0o640)
         node.file(f"nfs/10.0.0.2/common{path}sub/c", "level\n", 0o600)
     node.lay_out()
     for _boot in range(2):
+        disk.shown(node)
         found, _view = differences(node, STATE)
         assert found == []
 
@@ -68,20 +74,19 @@ def test_every_name_is_predicted(attachment: str, tmp_path: Path, pki: Path) -> 
 EXAMPLES = int(os.environ.get("STATELITE_BOOTS", "12"))
 """How many random nodes boot. Without STATELITE_BOOTS they are the same at every run; with it, so many new ones are drawn."""
 Drawn = tuple[list[dict[str, dict[str, str]]], dict[str, str]]
-ANYWHERE = [option for option in OPTIONS if option != "localdisk"]
 
 
 @st.composite
 def sites(draw: st.DrawFn) -> Drawn:
-    """Return four trees (image, two levels, state) and a table that mostly names what is in them.
+    """Return five trees (image, two levels, state, disk) and a table that mostly names what is in them.
 
     A link of a level may lead to what only the node can know; the simulation says so then (test_node_view.py).
     """
-    drawn = [draw(trees) for _tree in range(4)]
+    drawn = [draw(trees) for _tree in range(5)]
     standing = sorted({path for tree in drawn for path in tree})
     named = st.one_of(st.sampled_from(standing), st.sampled_from(standing), paths) if standing else paths
     files = st.tuples(named, st.booleans()).map(lambda pair: pair[0] + "/" * pair[1])
-    return drawn, draw(st.dictionaries(files, st.sampled_from(ANYWHERE), min_size=1, max_size=6))
+    return drawn, draw(st.dictionaries(files, st.sampled_from(OPTIONS), min_size=1, max_size=6))
 
 
 @settings(
@@ -95,18 +100,24 @@ def sites(draw: st.DrawFn) -> Drawn:
 def test_random_tables_and_trees_are_predicted(
     site: tuple[list[dict[str, dict[str, str]]], dict[str, str]], liteattach: str, pki: Path
 ) -> None:
-    (image, first, second, state), table = site
-    with tempfile.TemporaryDirectory(prefix="statelite-") as directory:
+    (image, first, second, state, kept), table = site
+    with tempfile.TemporaryDirectory(prefix="statelite-") as directory, disks_in(Path(directory)) as disks:
         node = node_with(Path(directory), pki, table, liteattach)
+        disk = disks.add()
+        disks.declare(node)
         for below, tree in (
             ("image/rootimg", image),
             ("nfs/10.0.0.1/lt/n1", first),
             ("nfs/10.0.0.2/common", second),
             ("nfs/10.0.0.1/state/n1", state),
+            (f"{ON_DISK}/content/{disk.own(node)}", kept),
         ):
             for line in sorted(manifest(tree), key=lambda line: line["path"]):
                 if not (node.work / below / line["path"].lstrip("/")).exists():
                     node.manifest(below, line)
+        (node.work / ON_DISK / "content" / disk.own(node)).mkdir(parents=True, exist_ok=True)
+        disk.make(disks.label, node.work / ON_DISK / "content")
+        disk.shown(node)
         try:
             node.lay_out()
             assume(all(result.status != UNKNOWN for result in predicted(node).results.values()))
