@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.entry import Entry, entries_of
+from ansible_collections.diskless.statelite.plugins.module_utils.lite.layout import Made
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.place import Found, ancestors
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.treeplan import TreePlan, Wanted, plan_tree
 
@@ -22,7 +23,7 @@ OURS = ("/.default", "/.statelite")
 
 def build(root: Path, manifest: Iterable[Mapping[str, Any]]) -> Path:
     """Make a tree from lines of a recorded manifest (path, type, mode, content or target); times differ from path to path."""
-    lines = sorted(manifest, key=lambda line: line["path"])
+    lines = sorted(manifest, key=lambda line: (line["type"] == "h", line["path"]))
     root.mkdir(parents=True, exist_ok=True)
     for line in lines:
         path = root / line["path"].lstrip("/")
@@ -33,11 +34,15 @@ def build(root: Path, manifest: Iterable[Mapping[str, Any]]) -> Path:
             path.symlink_to(line["target"])
         elif line["type"] == "p":
             os.mkfifo(path)
+        elif line["type"] == "s":
+            os.mknod(path, 0o600 | stat.S_IFSOCK)
+        elif line["type"] == "h":
+            os.link(root / line["target"].lstrip("/"), path)
         else:
             path.write_text(line.get("content", "x" * min(line.get("size", 0), 4096)), encoding="utf-8")
     for number, line in enumerate(reversed(lines)):
         path = root / line["path"].lstrip("/")
-        if line["type"] != "l":
+        if line["type"] not in ("l", "h"):
             path.chmod(int(line["mode"], 8))
         os.utime(path, ns=(EPOCH + number, EPOCH + 7 * number), follow_symlinks=False)
     os.utime(root, ns=(EPOCH, EPOCH))
@@ -66,6 +71,44 @@ def snapshot(root: Path) -> dict[str, tuple[Any, ...]]:
 def timeless(tree: Mapping[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
     """Return a snapshot without the times of what liteimg made itself."""
     return {path: (item[:3] + item[4:] if path.startswith(OURS) or item[3] > EPOCH + 10**9 else item) for path, item in tree.items()}
+
+
+def foretold(before: Mapping[str, tuple[Any, ...]], made: Made) -> dict[str, Any]:
+    """Return the tree that a layout makes of a snapshot: what was there, elsewhere perhaps, and what liteimg makes.
+
+    Written without any of liteimg's own ways of finding a place. Of what liteimg makes only kind, mode and text are told.
+    """
+    elsewhere = dict(made.moves)
+    own = {*made.files, *made.directories}
+    elsewhere.update({path: f"/.default{path}" for path in made.links if path not in elsewhere and f"/.default{path}" in own})
+    found: dict[str, Any] = {}
+    for path, item in before.items():
+        places = [place for place in elsewhere if path == place or path.startswith(place + "/")]
+        nearest = max(places, key=len, default="")
+        found[elsewhere.get(nearest, "") + path[len(nearest) :]] = _lasting(item)
+    for path, (was, now) in made.modes.items():
+        assert stat.S_IMODE(found[path][0]) == was
+        found[path] = (stat.S_IFDIR | now, *found[path][1:])
+    new: dict[str, Any] = {path: (stat.S_IFDIR | kind.mode, kind.owner, kind.group) for path, kind in made.directories.items()}
+    new.update({path: (stat.S_IFREG | mode, os.getuid(), os.getgid()) for path, mode in made.files.items()})
+    new.update(made.links)
+    assert not new.keys() & found.keys()
+    return {**found, **new}
+
+
+def told(tree: Mapping[str, tuple[Any, ...]], made: Made) -> dict[str, Any]:
+    """Return a snapshot in the form of `foretold`, without the record and the template."""
+    found: dict[str, Any] = {}
+    for path, item in tree.items():
+        if path not in ("/.statelite.json", "/.statelite/plan.template"):
+            brief = path in made.directories or path in made.files
+            found[path] = item[6] if path in made.links else item[:3] if brief else _lasting(item)
+    return found
+
+
+def _lasting(item: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return what stays of a thing when others come and go: a directory counts those in it."""
+    return item[:4] + item[5:] if stat.S_ISDIR(item[0]) else item
 
 
 def rows_of(table: Mapping[str, str]) -> list[dict[str, str]]:
