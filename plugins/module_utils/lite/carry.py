@@ -183,6 +183,11 @@ class Entries:
                 return "kept"
             self.space.put(target, _unknown(step.kind, f"the {'disk' if step.storage == LOCALDISK else 'state'}: {OWN_WORDS}", step.storage))
             return UNKNOWN
+        if self.space.blind:
+            unread = self.space.blind
+            self.space.directory(above_of(target))
+            self.space.put(target, _unknown(step.kind, unread, step.storage))
+            return UNKNOWN
         source, base = self._find_source(step)
         new = f"{above_of(target)}/.statelite-new.{target.rpartition('/')[2]}"
         self.space.remove(new)

@@ -66,6 +66,12 @@ class Inode:
         inode.name, inode.above = name, self
         return inode
 
+    def opened(self) -> Inode:
+        """Return this inode after a look into it, if it is a directory: whether it can be read is known then."""
+        if self.kind == "d" and self.backing != LIVE:
+            self.names.keys()
+        return self
+
     def content(self) -> bytes:
         """Return the bytes of a file; those of anything else are none. Raises UnreadError."""
         return self.read() if self.read is not None and self.kind == "f" else b""
@@ -78,11 +84,17 @@ class Inode:
         made = replace(self, backing=backing, origin=origin, fixed=False, above=None, load=None, _names=None)
         if self.kind == "d":
             if self.fixed:
-                made.load = lambda: {name: inode.copied(backing, origin) for name, inode in self.names.items()}
+                made.load = lambda: self._copies(made)
             else:
                 for name, inode in list(self.names.items()):
                     made.put(name, inode.copied(backing, origin))
         return made
+
+    def _copies(self, made: Inode) -> dict[str, Inode]:
+        """Return what `made`, a copy of this directory, holds; what can't be read here is not known there."""
+        found = {name: inode.copied(made.backing, made.origin) for name, inode in self.names.items()}
+        made.unknown = made.unknown or self.unknown
+        return found
 
 
 @dataclass(eq=False)

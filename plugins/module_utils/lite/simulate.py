@@ -106,7 +106,7 @@ def survival(spot: Spot) -> str:
 
 def describe(path: str, spot: Spot, digest: bool) -> Row:
     """Return the row of one path."""
-    inode = spot.inode
+    inode = spot.inode.opened()
     row: Row = {
         "path": path,
         "type": "unknown" if inode.unknown and inode.origin != IDENTITY else inode.kind,

@@ -46,7 +46,7 @@ def served(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
             with log.open("a", encoding="utf-8") as stream:
                 stream.write(f"{server}:{directory} {options}\n")
             instead = refuse(directory)
-            return ["sh", "-c", instead] if instead else ["mount", "--bind", f"{lab.work}/{server}{directory}", point]
+            return ["sh", "-c", instead, "sh", point] if instead else ["mount", "--bind", f"{lab.work}/{server}{directory}", point]
 
         monkeypatch.setattr(faraway, "nfs_mount", command)
         return log
@@ -125,6 +125,28 @@ def test_where_each_nodes_own_state_may_be_mounted_it_is(lab: Lab, served: Calla
     assert rows(ask(lab), "n2")["/var/log/kept"]["type"] == "f"
 
 
+def test_a_state_that_is_an_export_of_its_own_is_not_read_through_the_one_around_it(lab: Lab, served: Callable[..., Path]) -> None:
+    """As with NFSv4, where the directory around it shows what this machine may mount and nothing else."""
+    crossing = f'mount -t tmpfs around "$1" && mkdir "$1/n2" && mount --bind {lab.work}/{FAR}/state/n2 "$1/n2"'
+    log = served(lambda directory: crossing if directory == "/state" else None)
+    assert rows(ask(lab, "n2"), "n2")["/var/log/kept"]["origin"] == "kept"
+    assert tried(log) == [f"{FAR}:/state", f"{FAR}:/state/n2", f"{FAR}:/common"]
+
+
+def test_what_can_not_be_read_of_a_state_is_not_taken_for_missing(
+    lab: Lab, served: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served()
+
+    def answer(path: str) -> None:
+        if path == "/n2/var":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Reader, "serve", failing(answer))
+    row = rows(ask(lab, "n2"), "n2")["/var/log"]
+    assert (row["type"], row["reason"]) == ("unknown", "10.0.0.2:/state/n2/var can't be read (Permission denied)")
+
+
 def test_a_server_that_refuses_is_no_missing_level(lab: Lab, served: Callable[..., Path]) -> None:
     served(lambda _directory: "echo 'mount.nfs: mounting failed: No such file or directory'; exit 32")
     found = ask(lab, "n1", state="empty")
@@ -200,6 +222,23 @@ def test_one_directory_that_is_closed_to_us_is_no_dead_server(
     found = rows(ask(lab, "n1", state="empty"))
     assert (found["/etc/app"]["type"], found["/etc/motd"]["type"]) == ("unknown", "f")
     assert "Permission denied" in found["/etc/app"]["reason"]
+
+
+@pytest.mark.parametrize("options", ["", "bind", "ro", "persistent"])
+def test_a_directory_in_an_entry_that_can_not_be_read_is_not_shown_as_empty(
+    lab: Lab, served: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, options: str
+) -> None:
+    served()
+    lab.litefile({"/etc/app/": options})
+    lab.file(f"{FAR}/common/etc/app/inner/file", "of the level\n")
+
+    def answer(path: str) -> None:
+        if path == "/etc/app/inner":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Reader, "serve", failing(answer))
+    row = rows(ask(lab, "n1", state="empty"))["/etc/app/inner"]
+    assert (row["type"], row["reason"]) == ("unknown", "10.0.0.2:/common/etc/app/inner can't be read (Permission denied)")
 
 
 def test_without_mount_nfs_the_cause_is_told(lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
