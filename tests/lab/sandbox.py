@@ -31,13 +31,13 @@ def inside() -> bool:
     return INSIDE in os.environ
 
 
-def enter(arguments: Sequence[str]) -> int:
-    """Run this lab again with `arguments` inside new namespaces and return its exit status.
+def enter(arguments: Sequence[str], program: Path = LAB) -> int:
+    """Run `program`, this lab when omitted, again with `arguments` inside new namespaces and return its exit status.
 
     SIGINT, SIGTERM and SIGHUP are handed to the lab inside, which ends in order; if this process is killed, the lab is too.
     """
     environment = {**os.environ, INSIDE: str(os.getpid())}
-    process = subprocess.Popen([*ENTER, sys.executable, str(LAB), *arguments], env=environment)
+    process = subprocess.Popen([*ENTER, sys.executable, str(program), *arguments], env=environment)
 
     def hand_over(signum: int, _frame: object) -> None:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
