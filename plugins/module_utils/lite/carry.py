@@ -189,7 +189,7 @@ class Entries:
             self.space.put(target, _unknown(step.kind, unread, step.storage))
             return UNKNOWN
         source, base = self._find_source(step)
-        new = f"{above_of(target)}/.statelite-new.{target.rpartition('/')[2]}"
+        new = f"{above_of(target)}/.statelite-new"
         self.space.remove(new)
         return self._place_copy(step, source, base, target)
 
@@ -231,7 +231,7 @@ class Entries:
             self._failed(step.path, "the image has no link here: run liteimg", source)
         if step.attach == "symlink":
             self._later("links", step.path, self._link, target, step.path, unknown)
-        elif step.attach == "bind" and (step.storage, source) != ("ro", "default"):
+        elif step.attach == "bind" and (step.storage, source, step.place) != ("ro", "default", "-"):
             self._bind(step, target, unknown)
         return source
 

@@ -138,7 +138,7 @@ def _writes(view: NodeView, spot: Spot | None, step: Step | None, below: str) ->
     if spot.inode.backing == LOCALDISK and view.plan.disk is not None and step is not None:
         return f"the node's own disk (label {view.plan.disk.label}), {step.path}{below}"
     if spot.inode.backing == "persistent" and view.plan.state is not None and step is not None:
-        return f"{view.plan.state.server}:{view.plan.state.directory}/{step.place[len('persistent/') :]}{below}"
+        return f"{view.plan.state.server}:{view.plan.state.directory.rstrip('/')}/{view.plan.node}{step.path}{below}"
     return f"the node's memory ({S})"
 
 

@@ -40,6 +40,9 @@ SETTINGS = {
 }
 """Settings of ours in the site table, and what they are when unset (docs/boot-plan.md)."""
 
+STATE_VIEW = "system/state"
+"""The node's state once more, below /.statelite: there only when a step has its place in it."""
+
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -180,12 +183,18 @@ def place_steps(entries: Sequence[Placed], node: str) -> list[Step]:
 def _place(entry: Placed, above: Step | None, node: str) -> tuple[str, str]:
     """Return (place, attach) of one entry; the words are those of docs/boot-plan.md."""
     if entry.storage == "ro":
-        return "-", ("bind" if above or entry.attachment == "bind" else "symlink")
+        attach = "bind" if above or entry.attachment == "bind" else "symlink"
+        # A bound entry that is a symbolic link in the image: what it leads to has to be seen at the mount point that took its place.
+        elsewhere = attach == "bind" and entry.content not in ("", entry.path)
+        return (f"image{entry.content}" if elsewhere else "-"), attach
     if entry.storage == "persistent":
-        place = f"persistent/{node}{entry.path}"
         if above is None:
-            return place, "bind" if entry.attachment == "bind" else "symlink"
-        return place, "inline" if above.storage == "persistent" else "bind"
+            return f"persistent/{node}{entry.path}", "bind" if entry.attachment == "bind" else "symlink"
+        if above.storage == "persistent":
+            return above.place + entry.path[len(above.path) :], "inline"
+        # A link leads to the first directory above it, so what is mounted in that lies in the state itself and hides what is below it
+        # there: the second view of the state has nothing mounted in it.
+        return f"{STATE_VIEW if entry.attachment == 'link' else f'persistent/{node}'}{entry.path}", "bind"
     if entry.storage == LOCALDISK:
         return f"localdisk{entry.path}", "inline" if above is not None and above.storage == LOCALDISK else "bind"
     if above is None:

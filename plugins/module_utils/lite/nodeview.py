@@ -11,7 +11,7 @@ from functools import partial
 from ..tables.lite import LOCALDISK
 from .carry import DONE, Entries, LevelSeen, Result, S
 from .namespace import LIVE, Inode, Namespace, Spot, StepError, UnreadError
-from .nodeplan import NodePlan
+from .nodeplan import STATE_VIEW, NodePlan
 from .place import LIVE as LIVE_PLACES
 from .trees import ABSENT, READ, Found, Places
 
@@ -77,6 +77,9 @@ class NodeView:
                 # The same words for every node whose state is not known for the same reason.
                 root.unknown = f"the state in {place} is not known: {found.reason.replace(f'{place}/{self.plan.node}', place)}"
         self.space.mount(point, root, False)
+        if any(step.place.startswith(f"{STATE_VIEW}/") for step in self.plan.steps):
+            self.space.directory(f"{S}/{STATE_VIEW}")
+            self.space.mount(f"{S}/{STATE_VIEW}", root, False)
         self.keeps_plan = found.state == READ or wanted == EMPTY_STATE
 
     def mount_disk(self, places: Places, wanted: str) -> None:

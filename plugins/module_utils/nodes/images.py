@@ -148,16 +148,17 @@ def rank(row: Row, image: Image) -> int | None:
     return None
 
 
-def _options(row: Row) -> object:
-    """Return what the options of a row mean; two spellings of one meaning agree."""
+def _options(row: Row, liteattach: str) -> object:
+    """Return what the options of a row mean where bare words are attached as `liteattach` says; two spellings of one meaning agree."""
     words = frozenset(word for word in (row.get("options") or "").split(",") if word)
-    return SPELLINGS.get(words, words)
+    found = SPELLINGS.get(words)
+    return words if found is None else (found[0], found[1] or liteattach)
 
 
-def _content(table: str, row: Row) -> object:
+def _content(table: str, row: Row, liteattach: str) -> object:
     """Return what two rows for the same thing must agree in."""
     if table == "litefile":
-        return _options(row), (row.get("required") or "")
+        return _options(row, liteattach), (row.get("required") or "")
     return row.get("directory") or "", row.get("mntopts") or "", row.get("required") or ""
 
 
@@ -174,6 +175,7 @@ def rows_for_image(site: Site, table: str, image: Image) -> list[Row]:
     """
     best: dict[str, tuple[int, Row]] = {}
     faults: list[Fault] = []
+    liteattach = image.liteattach or site.setting("liteattach")
     for row in site.rows(table):
         near = rank(row, image)
         if near is None:
@@ -183,7 +185,7 @@ def rows_for_image(site: Site, table: str, image: Image) -> list[Row]:
             best[key] = (near, row)
         elif near == best[key][0]:
             other = best[key][1]
-            if _content(table, row) != _content(table, other):
+            if _content(table, row, liteattach) != _content(table, other, liteattach):
                 faults.append(_clash(table, row, other))
             elif table == "litefile" and (row.get("file") or "").endswith("/"):
                 best[key] = (near, row)

@@ -287,7 +287,7 @@ def test_children_of_a_failed_entry_are_skipped_and_the_rest_is_done(tmp_path: P
 def test_a_first_copy_cut_off_in_the_middle_is_made_again(tmp_path: Path, pki: Path) -> None:
     node = node_with(tmp_path, pki, {"/srv/data/": "persistent"})
     node.file("image/rootimg/srv/data/whole", "x")
-    node.file("nfs/10.0.0.1/state/n1/srv/.statelite-new.data/half", "")
+    node.file("nfs/10.0.0.1/state/n1/srv/.statelite-new/half", "")
     node.lay_out()
     boot = node.boot(STATE, ["/srv/data/"])
     assert boot.seen["/srv/data/"]["list"] == ["whole"]

@@ -29,7 +29,7 @@ def mounts(inside: str) -> list[tuple[str, str, str]]:
     found = []
     with open("/proc/self/mountinfo", encoding="utf-8") as stream:
         for line in stream:
-            fields = line.split()
+            fields = line.rstrip("\n").split(" ")
             point = unescaped(fields[4])
             if point == inside or point.startswith(inside + "/"):
                 found.append((point[len(inside) :] or "/", unescaped(fields[3]), fields[fields.index("-") + 1]))

@@ -116,6 +116,7 @@ stop_point plan
 mount_statelite || give_up statelite "no tmpfs at /.statelite"
 obtain_plan
 plan_basics
+view_state || give_up state "no second view of the node's state"
 until_done levels mount_levels
 stop_point entries
 carry_out || give_up entries "the entries could not be carried out: $(tail -n 3 "$LOG" | tr '\n\t' '  ')"

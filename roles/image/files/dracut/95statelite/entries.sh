@@ -95,7 +95,7 @@ keep_state() { # $1 path, $2 kind, $3 target: first copy under a temporary name,
         return 0
     fi
     find_source "$1" "$2"
-    new=${3%/*}/.statelite-new.${3##*/}
+    new=${3%/*}/.statelite-new # not made of the name, which may be as long as a name can be
     rm -rf -- "$new"
     if place_copy "$1" "$2" "$new" && written "$new" && trouble=$(mv -T -- "$new" "$3" 2>&1); then return 0; fi
     rm -rf -- "$new" # what is full must not stay full of it
@@ -253,8 +253,8 @@ top_entry() { # an entry with no listed parent
             printf '%s\t%s\n' "$target" "$path" >&7
             ;;
         bind)
-            case $storage-$from in
-                ro-default) ;; # the image's own content stands there, read-only as it is
+            case $storage-$from$place in
+                ro-default-) ;; # the image's own content stands there, read-only as it is
                 ro-*) bind "$target" "$path" bind,ro ;;
                 *) bind "$target" "$path" bind ;;
             esac

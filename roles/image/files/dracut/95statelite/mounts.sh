@@ -34,12 +34,17 @@ mount_state() { # $1 server, $2 directory, $3 options: the node's own directory 
     mountpoint -q "$point" && return 0
     mkdir -p "$point"
     case $1 in *:*) address="[$1]" ;; *) address=$1 ;; esac
-    TROUBLE=$(timeout 60 mount -t nfs -o "$3" "$address:$2/$NODE" "$point" 2>&1) || {
-        say "state $1:$2/$NODE can't be mounted: $TROUBLE"
+    TROUBLE=$(timeout 60 mount -t nfs -o "$3" "$address:${2%/}/$NODE" "$point" 2>&1) || {
+        say "state $1:${2%/}/$NODE can't be mounted: $TROUBLE"
         rmdir "$point" 2> /dev/null || :
         return 1
     }
-    note "state $1:$2/$NODE at /.statelite/persistent/$NODE"
+    note "state $1:${2%/}/$NODE at /.statelite/persistent/$NODE"
+}
+
+view_state() { # the state once more, for entries below something that is mounted in the first view of it (nodeplan.py)
+    grep -q "${TAB}system/state/" "$PLAN" || return 0
+    mkdir -p "$S/system/state" && mount --bind "$S/persistent/$NODE" "$S/system/state"
 }
 
 mount_level() { # $1 number, $2 server, $3 directory, $4 options; appends number and place to the levels file

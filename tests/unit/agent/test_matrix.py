@@ -1,0 +1,72 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every lawful chain of storages, down to three listed directories and an entry in the last, in both attachments; every other pair is refused."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
+from ansible_collections.diskless.statelite.plugins.module_utils.lite.rules import refusal
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.lite import parse_options
+
+from .derived import Derived, directory, file
+
+PARENTS, LEAVES = ("tmpfs", "persistent"), ("tmpfs", "persistent", "ro", "con")
+SEEN = {"tmpfs": ("tmpfs", True), "persistent": ("persistent", True), "ro": ("image", "EROFS"), "con": ("tmpfs", True)}
+
+
+@pytest.mark.parametrize("attachment", ["link", "bind"])
+@pytest.mark.parametrize("depth", [2, 3])
+def test_every_chain_of_storages_keeps_what_it_should(attachment: str, depth: int, tmp_path: Path, pki: Path) -> None:
+    rows: list[tuple[str, str, str]] = []
+    image = [directory("/p")]
+    right: dict[str, tuple[str, object, object]] = {}
+    for number, chain in enumerate(product(*[PARENTS] * depth, LEAVES)):
+        place = f"/p/{number}"
+        image.append(directory(place))
+        for step, storage in enumerate(chain[:-1]):
+            place += f"/{'abcd'[step]}"
+            image += [directory(place, "0711"), file(f"{place}/own", f"{storage}\n", "0640")]
+            rows.append(("img1", f"{place}/", f"{attachment},{storage}"))
+            right[f"{place}/own"] = (*SEEN[storage], f"{storage}\n")
+        leaf = chain[-1]
+        image.append(file(f"{place}/file", "leaf\n", "0604"))
+        for name, content in (("file", "leaf\n"), ("missing", ""), ("x/y/deep", "")):
+            rows.append(("img1", f"{place}/{name}", f"{attachment},{leaf}"))
+            right[f"{place}/{name}"] = (*SEEN[leaf], content)
+        if leaf != "con":
+            image += [directory(f"{place}/dir"), file(f"{place}/dir/in", "in\n")]
+            rows += [("img1", f"{place}/{name}/", f"{attachment},{leaf}") for name in ("dir", "new/dir")]
+            right |= {f"{place}/dir/in": (*SEEN[leaf], "in\n"), f"{place}/new/dir": (*SEEN[leaf], None)}
+    derived = Derived(tmp_path, pki, rows, image)
+    first = derived.boot().seen
+    assert {path: tuple(first[path].get(key) for key in ("backing", "writable", "content")) for path in right} == right
+    second = derived.boot().seen
+    assert {path: tuple(second[path].get(key) for key in ("backing", "writable", "content")) for path in right} == right
+
+
+WORDS = [f"{attachment},{storage}" for attachment in ("link", "bind") for storage in LEAVES]
+
+
+@pytest.mark.parametrize("parent", WORDS)
+def test_every_pair_that_is_not_carried_out_is_refused_by_its_rule(parent: str, tmp_path: Path, pki: Path) -> None:
+    for number, child in enumerate(WORDS):
+        (storage, attachment), (below, attached) = parse_options(parent), parse_options(child)
+        rule = refusal(_Pair(storage, attachment), _Pair(below, attached))
+        rows = [("img1", "/var/log" + "/" * (storage != "con"), parent), ("img1", "/var/log/messages", child)]
+        derived = Derived(tmp_path / str(number), pki, rows)
+        if rule is None:
+            derived.lay_out()
+            continue
+        with pytest.raises(SiteError, match=f"by the rule {rule.name}: ") as refused:
+            derived.lay_out()
+        assert all(fault.where.startswith("table litefile, image img1, file /var/log") and fault.mend for fault in refused.value.faults)
+
+
+class _Pair:
+    def __init__(self, storage: str, attachment: str | None) -> None:
+        self.storage, self.attachment = storage, attachment or "bind"
