@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from hashlib import sha256
 from typing import Any
 
 from ..apply.commands import run_command
+from ..apply.files import write_file
 from ..apply.generations import INITRD, KERNEL, ROOTIMG, Generation, next_number, staging
 from ..apply.lock import only_run
 from ..apply.root import Root
@@ -27,10 +27,10 @@ from ..errors import SiteError
 from .credentials import put_credentials
 from .definition import Definition
 from .identity import remove_identity
-from .initramfs import available_drivers, build_initramfs, chosen_drivers, kernel_of, put_agent
+from .initramfs import available_drivers, build_initramfs, chosen_drivers, kernel_of, kernels, put_agent
 from .inputs import Inputs
 from .mounts import beside_chroot, remove_tree
-from .tree import names_in, put
+from .tree import put
 
 FORMAT = 1
 """Of the record; a reader refuses one that it does not know."""
@@ -86,22 +86,22 @@ def _fill(definition: Definition, inputs: Inputs, stage: str, limit: float) -> d
     """Make the root image, kernel and initramfs in `stage` and return their record."""
     image, started = definition.image, time.time()
     rootimg = os.path.join(stage, ROOTIMG)
-    definition.installer.install(rootimg)
+    offered = definition.installer.candidates() if definition.steps > 1 else {}
+    warnings = definition.installer.install(rootimg)
     with Root(rootimg) as root:
         for file in inputs.overlay:
             put(root, file)
         put_agent(root, inputs.agent)
         put_credentials(root, inputs.credentials)
-        version, kernel = kernel_of(names_in(root, "/boot"), image.column("kernelver"))
+        version, kernel = kernel_of(kernels(root), image.column("kernelver"))
         _run_postinstall(definition, rootimg, version, limit)
         remove_identity(root)
+        write_file(os.path.join(stage, KERNEL), root.read(kernel) or b"")
         drivers = chosen_drivers(available_drivers(root, version), image.osarch, image.column("netdrivers"))
     initramfs = build_initramfs(rootimg, version, drivers, limit)
     os.rename(initramfs, os.path.join(stage, INITRD))
     os.chmod(os.path.join(stage, INITRD), 0o644)
-    shutil.copyfile(os.path.join(rootimg, "boot", kernel), os.path.join(stage, KERNEL), follow_symlinks=False)
-    os.chmod(os.path.join(stage, KERNEL), 0o644)
-    return {
+    record = {
         "format": FORMAT,
         "image": image.name,
         "built": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
@@ -113,6 +113,7 @@ def _fill(definition: Definition, inputs: Inputs, stage: str, limit: float) -> d
         "inputs": dict(inputs.record),
         "digests": {name: _digest(os.path.join(stage, name)) for name in (KERNEL, INITRD)},
     }
+    return {**record, **({"offered": offered} if offered else {}), **({"warnings": warnings} if warnings else {})}
 
 
 def _run_postinstall(definition: Definition, rootimg: str, version: str, limit: float) -> None:

@@ -11,12 +11,13 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..apply.files import read_bytes
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import Image
 from .installers.order import Order
 from .installers.registry import Installer, installer_for, known_families
-from .pkglist import PackageList, default_names, family, parse_pkglist
+from .packages import Others, read_others, read_packages, split_sources
+from .pkglist import PackageList
+from .systems import family, version
 
 PROVMETHODS = ("statelite", "netboot")
 
@@ -28,6 +29,7 @@ class Definition:
     image: Image
     packages: PackageList
     installer: Installer
+    others: Others = field(default_factory=Others)
     environment: Mapping[str, str] = field(default_factory=dict)
     postinstall: Sequence[Sequence[str]] = ()
 
@@ -36,10 +38,10 @@ class Definition:
         """Whether a build is published at once; a statelite image is laid out and published by liteimg."""
         return self.image.provmethod != "statelite"
 
-
-def split_pkgdir(text: str) -> list[str]:
-    """Return the items of linuximage.pkgdir; a comma inside the brackets of a `deb [options]` line separates nothing."""
-    return [item.strip() for item in re.split(r",(?![^\[]*\])", text) if item.strip()]
+    @property
+    def steps(self) -> int:
+        """How many runs of the package manager fill the image."""
+        return len(self.packages.passes) + len(self.packages.remove) + len(self.others.packages.passes) + len(self.others.packages.remove)
 
 
 def parse_environment(text: str, where: str) -> tuple[dict[str, str], list[Fault]]:
@@ -70,20 +72,6 @@ def parse_postinstall(text: str, where: str) -> tuple[list[list[str]], list[Faul
     return scripts, faults
 
 
-def find_pkglist(image: Image, directories: Sequence[str]) -> str | None:
-    """Return the list file of an image that names none: custom ones first, then ours (behaviour.md f.3); None for none."""
-    for directory in directories:
-        for name in default_names(image.profile, image.osvers, image.osarch):
-            if os.path.isfile(os.path.join(directory, name)):
-                return os.path.join(directory, name)
-    return None
-
-
-def _read_text(path: str) -> str | None:
-    content = read_bytes(path) if os.path.isfile(path) else None
-    return None if content is None else content.decode("utf-8", "replace")
-
-
 def _row_faults(image: Image) -> list[Fault]:
     """Return what is missing or unknown in the rows themselves."""
     where = f"table osimage, imagename {image.name}"
@@ -105,20 +93,6 @@ def _row_faults(image: Image) -> list[Fault]:
     return faults
 
 
-def _packages(image: Image, environment: Mapping[str, str], share: str) -> PackageList:
-    """Return the packages that the image's lists name, the default list when it names none."""
-    where = f"table linuximage, imagename {image.name}, column pkglist"
-    items = [item.strip() for item in image.column("pkglist").split(",") if item.strip()]
-    if not items:
-        directories = [f"{image.installdir}/custom/netboot/{family(image.osvers)}", f"{share}/pkglist"]
-        found = find_pkglist(image, directories)
-        if found is None:
-            mend = f"Name a list file, or put {image.profile}.{image.osvers}.{image.osarch}.pkglist into {directories[0]}"
-            raise SiteError.of(where, f"is not set, and there is no default list in {' or '.join(directories)}", mend)
-        items = [found]
-    return parse_pkglist(items, _read_text, environment, where)
-
-
 def define(image: Image, share: str, limit: float) -> Definition:
     """Return the definition of `image`; raises SiteError with every fault of its rows, lists, scripts and sources."""
     faults = _row_faults(image)
@@ -128,20 +102,26 @@ def define(image: Image, share: str, limit: float) -> Definition:
     faults += [*wrong, *unusable]
     packages = PackageList()
     try:
-        packages = _packages(image, environment, share)
+        packages = read_packages(image, environment, share)
     except SiteError as error:
         faults += error.faults
+    others, wrong = read_others(image, environment)
+    faults += wrong
     default_dir = f"{image.installdir}/{image.osvers}/{image.osarch}"
     order = Order(
         family(image.osvers),
-        image.osvers[len(family(image.osvers)) :],
+        version(image.osvers),
         image.osarch,
-        tuple(split_pkgdir(image.column("pkgdir")) or [default_dir]),
-        packages.install,
-        packages.exclude,
+        tuple(split_sources(image.column("pkgdir")) or [default_dir]),
+        packages,
+        others.packages,
+        others.sources,
         image.column("kernelver"),
+        image.column("krpmver"),
         environment,
+        image.column("scriptlets") == "warn",
         f"{where}, column pkgdir",
+        f"{where}, column otherpkgdir",
         limit,
     )
     installer = installer_for(order)
@@ -150,4 +130,4 @@ def define(image: Image, share: str, limit: float) -> Definition:
     raise_faults(dict.fromkeys(faults))
     if installer is None:
         raise SiteError.of(where, "no installer was found", f"genimage builds {', '.join(known_families())}")
-    return Definition(image, packages, installer, environment, scripts)
+    return Definition(image, packages, installer, others, environment, scripts)

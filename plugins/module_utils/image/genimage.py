@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..apply.generations import INITRD, KERNEL, Generation, current, generations, next_number, publish
@@ -48,6 +48,7 @@ class Genimage:
     newest: Generation | None
     reasons: list[str]
     limit: float
+    warn: Callable[[str], None] = field(default=lambda _text: None, repr=False)
     seconds: float = 0
 
     def __post_init__(self) -> None:
@@ -84,7 +85,10 @@ class Genimage:
                 self._lines = self._plan()
             if self.reasons:
                 self.newest = build(self.definition, self.inputs, self.limit)
-                self.seconds = self.newest.record()["seconds"]
+                record = self.newest.record()
+                self.seconds = record["seconds"]
+                for text in record.get("warnings", ()):
+                    self.warn(text)
             if self.newest and self._unpublished():
                 publish(self.newest)
 
@@ -133,7 +137,7 @@ def _read_directory(option: str, directory: str, wanted: str) -> list[Fault]:
     ]
 
 
-def plan_genimage(site: Site, params: Mapping[str, Any]) -> Genimage:
+def plan_genimage(site: Site, params: Mapping[str, Any], warn: Callable[[str], None] = lambda _text: None) -> Genimage:
     """Return the plan for one image; raises SiteError with every fault of its definition and of the files it needs."""
     faults = [
         *_read_directory("dracut_module", params["dracut_module"], "module-setup.sh"),
@@ -155,12 +159,13 @@ def plan_genimage(site: Site, params: Mapping[str, Any]) -> Genimage:
     newest = newest_generation(definition.image.rootimgdir)
     reasons = ["a build is asked for"] if params["force"] else why(inputs, newest)
     if newest is not None and not reasons and params["refresh"]:
-        reasons = package_differences(newest.record().get("packages", {}), definition.installer.candidates())
-    return Genimage(definition, inputs, newest, reasons, params["limit"])
+        record = newest.record()
+        reasons = package_differences(record.get("offered") or record.get("packages", {}), definition.installer.candidates())
+    return Genimage(definition, inputs, newest, reasons, params["limit"], warn)
 
 
-def read_and_plan(params: Mapping[str, Any], _warn: Callable[[str], None]) -> Genimage:
+def read_and_plan(params: Mapping[str, Any], warn: Callable[[str], None]) -> Genimage:
     """Read the site's rows and return the plan for the image that the options name."""
     with open_store(params["site"]) as store:
         site = Site(store.tables(TABLES))
-    return plan_genimage(site, params)
+    return plan_genimage(site, params, warn)

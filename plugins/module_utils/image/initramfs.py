@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ..apply.commands import run_command
 from ..apply.root import Root
 from ..errors import Fault, SiteError, raise_faults
 from .mounts import in_chroot
-from .tree import TreeFile, put
+from .tree import TreeFile, names_in, put
 
 AGENT = "statelite"
 MODULE_DIRECTORY = f"/usr/lib/dracut/modules.d/95{AGENT}"
 BUILT = f"/boot/initrd-{AGENT}.gz"
 """Where dracut writes inside the image; genimage moves it beside rootimg."""
 
-MODULES = ("bash", "base", "kernel-modules", "kernel-network-modules", "network-legacy", "nfs", "udev-rules", "usrmount", AGENT)
+NETWORK, NEWER_NETWORK = "network-legacy", "network-manager"
+MODULES = ("bash", "base", "kernel-modules", "kernel-network-modules", NETWORK, "nfs", "udev-rules", "usrmount", AGENT)
 """`network-legacy` by name, or dracut picks systemd-networkd; without kernel-network-modules ours is not installable."""
 
 DRIVERS = ("af_packet", "nfs", "nfsv3", "nfsv4", "overlay", "virtio_net", "virtio_pci")
@@ -30,8 +31,11 @@ NETDRIVERS = {
 }
 """Network drivers that go in when the kernel has them (behaviour.md f.2); linuximage.netdrivers adds to them."""
 
-KERNEL_NAMES = ("vmlinuz", "vmlinux", "image")
-MEND = "Read the lines above; dracut, dracut-network, nfs-common, isc-dhcp-client, iputils-arping and openssl must be in the package list"
+KERNEL_NAMES = ("vmlinuz", "vmlinux", "image", "Image")
+RESCUE = "0-rescue-"
+"""Of Enterprise Linux: a second name of a kernel that belongs to one machine."""
+
+MEND = "Read the lines above; dracut with its network part, a client of NFS, one of DHCP, arping and openssl must be in the package list"
 
 
 def version_key(version: str) -> list[tuple[int, int | str]]:
@@ -39,16 +43,25 @@ def version_key(version: str) -> list[tuple[int, int | str]]:
     return [(1, int(part)) if part.isdigit() else (0, part) for part in re.findall(r"\d+|[^\d.-]+", version)]
 
 
-def kernel_of(names: Collection[str], wanted: str) -> tuple[str, str]:
-    """Return (version, file name) of the kernel to boot from the names in /boot: the one wanted, else the newest.
+def kernels(root: Root) -> dict[str, str]:
+    """Return version and path of each kernel in an image: beside its modules, as newer packages have it, else in /boot."""
+    found = {}
+    for version in names_in(root, "/usr/lib/modules"):
+        for name in names_in(root, f"/usr/lib/modules/{version}"):
+            if name in KERNEL_NAMES:
+                found[version] = f"/usr/lib/modules/{version}/{name}"
+    for name in names_in(root, "/boot"):
+        kind, _dash, version = name.partition("-")
+        if kind in KERNEL_NAMES and version and not version.startswith(RESCUE):
+            found.setdefault(version, f"/boot/{name}")
+    return found
+
+
+def kernel_of(there: Mapping[str, str], wanted: str) -> tuple[str, str]:
+    """Return (version, path) of the kernel to boot: the one wanted, else the newest.
 
     Raises SiteError naming the kernels there are.
     """
-    there = {}
-    for name in names:
-        kind, _dash, version = name.partition("-")
-        if kind in KERNEL_NAMES and version:
-            there[version] = name
     if wanted and wanted not in there:
         found = ", ".join(sorted(there, key=version_key)) or "none"
         raise SiteError.of(
@@ -58,7 +71,9 @@ def kernel_of(names: Collection[str], wanted: str) -> tuple[str, str]:
         )
     if not there:
         raise SiteError.of(
-            "/boot of the image", "no kernel was installed", "Add a kernel to the package list, such as linux-image-cloud-amd64"
+            "/boot of the image",
+            "no kernel was installed",
+            "Add a kernel to the package list, such as linux-image-cloud-amd64, kernel or kernel-default",
         )
     version = wanted or max(there, key=version_key)
     return version, there[version]
@@ -93,19 +108,33 @@ def chosen_drivers(there: Collection[str], osarch: str, netdrivers: str) -> list
     return list(dict.fromkeys([*usual, *named]))
 
 
-def dracut_arguments(version: str, drivers: Sequence[str]) -> list[str]:
+def network_module(root: Root) -> str:
+    """Return dracut's module that sets the network up: the script one where the image's dracut still has it."""
+    names = names_in(root, "/usr/lib/dracut/modules.d")
+    there = {re.sub(r"^[0-9]+", "", name) for name in names}
+    return NEWER_NETWORK if NEWER_NETWORK in there and NETWORK not in there else NETWORK
+
+
+def compression(root: Root, version: str) -> str:
+    """Return how the initramfs is packed: zstd, unless the kernel says that it cannot read it (Enterprise Linux 8)."""
+    places = (f"/boot/config-{version}", f"/usr/lib/modules/{version}/config")
+    config = b"".join(root.read(place) or b"" for place in places if root.lstat(place) is not None)
+    return "zstd" if not config or b"\nCONFIG_RD_ZSTD=y\n" in b"\n" + config else "gzip"
+
+
+def dracut_arguments(version: str, drivers: Sequence[str], network: str = NETWORK, packed: str = "zstd") -> list[str]:
     """Return dracut's arguments: nothing of the builder's hardware, only the modules named."""
     return [
         "--force",
         "--no-hostonly",
         "--no-hostonly-cmdline",
-        "--zstd",
+        f"--{packed}",
         "--kver",
         version,
         "--tmpdir",
         "/tmp",
         "--modules",
-        " ".join(MODULES),
+        " ".join(network if name == NETWORK else name for name in MODULES),
         "--drivers",
         " ".join(drivers),
         BUILT,
@@ -120,7 +149,9 @@ def put_agent(root: Root, files: Sequence[TreeFile]) -> None:
 
 def build_initramfs(rootimg: str, version: str, drivers: Sequence[str], limit: float) -> str:
     """Run dracut inside `rootimg`; return the path of the initramfs it made there."""
-    command = in_chroot(rootimg, "sh", "-c", 'exec dracut "$@" 2>&1', "dracut", *dracut_arguments(version, drivers))
+    with Root(rootimg) as root:
+        arguments = dracut_arguments(version, drivers, network_module(root), compression(root, version))
+    command = in_chroot(rootimg, "sh", "-c", 'exec dracut "$@" 2>&1', "dracut", *arguments)
     said = run_command(command, limit=limit, mend=MEND, name="dracut")
     if f"Including module: {AGENT}" not in said:
         lines = [line for line in said.splitlines() if AGENT in line] or said.splitlines()[-5:]

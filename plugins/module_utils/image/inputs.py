@@ -17,9 +17,10 @@ from ..apply.files import read_bytes
 from .credentials import Credentials
 from .definition import Definition
 from .initramfs import DRIVERS, MODULES, NETDRIVERS, dracut_arguments
+from .pkglist import PackageList
 from .tree import TreeFile
 
-COLUMNS = ("osvers", "osarch", "profile", "provmethod", "kernelver", "netdrivers")
+COLUMNS = ("osvers", "osarch", "profile", "provmethod", "kernelver", "krpmver", "netdrivers", "scriptlets")
 """Columns that decide the content; the others say where it lies or how it boots."""
 
 MAX_NAMES = 12
@@ -34,6 +35,18 @@ class Inputs:
     overlay: Sequence[TreeFile]
     credentials: Credentials
     record: Mapping[str, Any]
+
+
+def _listed(packages: PackageList) -> dict[str, Any]:
+    """Return what a list asks for, as the record has it; a plain list is two sets of names."""
+    found: dict[str, Any] = {"install": sorted(packages.install), "exclude": sorted(packages.exclude)}
+    if len(packages.passes) > 1 or any(run.before or run.environment for run in packages.passes):
+        found["runs"] = [[sorted(run.before), sorted(run.install), dict(run.environment)] for run in packages.passes]
+    if packages.remove:
+        found["remove"] = sorted(packages.remove)
+    if any(packages.directories):
+        found["directories"] = sorted(packages.directories)
+    return found
 
 
 def gather(definition: Definition, agent: Sequence[TreeFile], overlay: Sequence[TreeFile], credentials: Credentials) -> Inputs:
@@ -51,10 +64,12 @@ def gather(definition: Definition, agent: Sequence[TreeFile], overlay: Sequence[
         "files": files,
         "initramfs": [*dracut_arguments("VERSION", DRIVERS), *NETDRIVERS.get(image.osarch, ()), *MODULES],
         "installer": definition.installer.options(),
-        "pkglist": {"install": sorted(definition.packages.install), "exclude": sorted(definition.packages.exclude)},
+        "pkglist": _listed(definition.packages),
         "postinstall": [list(words) for words in definition.postinstall],
         "root password": sha256(credentials.root_hash.encode()).hexdigest() if credentials.root_hash else "",
     }
+    if definition.others.packages != PackageList():
+        record["otherpkglist"] = _listed(definition.others.packages)
     return Inputs(agent, overlay, credentials, record)
 
 
@@ -65,6 +80,17 @@ def _names(sign: str, names: Sequence[str]) -> list[str]:
 
 def _list_change(old: Sequence[str], new: Sequence[str]) -> str:
     return " ".join([*_names("+", sorted(set(new) - set(old))), *_names("-", sorted(set(old) - set(new)))])
+
+
+def _list_changes(title: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return a line for each kind of words in which a list differs."""
+    lines = []
+    for key, words in (("install", ""), ("exclude", ", kept out"), ("remove", ", removed afterwards"), ("directories", ", directories")):
+        changed = _list_change(before.get(key, ()), after.get(key, ()))
+        lines += [f"{title} changed{words}: {changed}"] if changed else []
+    if not lines and before.get("runs") != after.get("runs"):
+        lines.append(f"{title} changed: its runs or their environment")
+    return lines
 
 
 def _dictionary_changes(title: str, old: Mapping[str, Any], new: Mapping[str, Any], values: bool) -> list[str]:
@@ -81,11 +107,8 @@ def _dictionary_changes(title: str, old: Mapping[str, Any], new: Mapping[str, An
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Return in words how the inputs `new` differ from the recorded ones; empty when an image need not be built."""
     lines = []
-    before, after = old.get("pkglist", {}), new["pkglist"]
-    packages = _list_change(before.get("install", ()), after["install"])
-    excluded = _list_change(before.get("exclude", ()), after["exclude"])
-    lines += [f"pkglist changed: {packages}"] if packages else []
-    lines += [f"pkglist changed, kept out: {excluded}"] if excluded else []
+    for title in ("pkglist", "otherpkglist"):
+        lines += _list_changes(title, old.get(title, {}), new.get(title, {}))
     lines += _dictionary_changes("definition changed: ", old.get("definition", {}), new["definition"], True)
     lines += _dictionary_changes("installer changed: ", old.get("installer", {}), new["installer"], True)
     lines += _dictionary_changes("environment changed: ", old.get("environment", {}), new["environment"], False)

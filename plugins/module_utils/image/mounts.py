@@ -27,9 +27,10 @@ PREPARE = """
 set -e
 root=$1
 shift
-for name in dev proc sys run tmp; do
+for place in dev:755 proc:555 sys:555 run:755 tmp:1777; do
+    name=${place%:*}
     [ -L "$root/$name" ] && { echo "$root/$name is a symbolic link" >&2; exit 1; }
-    mkdir -p "$root/$name"
+    [ -d "$root/$name" ] || mkdir -m "${place#*:}" "$root/$name"
 done
 mount --rbind /dev "$root/dev"
 mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
@@ -37,7 +38,8 @@ mount --rbind /sys "$root/sys"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 """
-"""/run and /tmp are volatile, so that nothing a tool leaves there gets into the image."""
+"""/run and /tmp are volatile, so that nothing a tool leaves there gets into the image. Their mount points in an empty root
+get the modes that they have in a whole one: a package that owns them is unpacked over the mounts."""
 
 
 def alone(*command: str) -> list[str]:

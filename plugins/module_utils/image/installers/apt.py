@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...apply.commands import ENVIRONMENT, run_command
 from ...apply.files import read_bytes
 from ...errors import Fault
-from ..mounts import alone
+from ..mounts import alone, remove_tree
+from ..pkglist import Pass
+from ..sources import Source
 from .order import Order
+from .repositories import linked
 
 SUITES = {
     ("debian", "11"): "bullseye",
@@ -37,6 +42,34 @@ DEB_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>[a-z+]+:\S+)
 
 VARIANT = "minbase"
 """What comes without being listed: essential and required packages. The list names everything else, apt too."""
+
+FURTHER = """
+set -e
+export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" root=$1
+shift
+case $1 in
+sources)
+    printf '%s\\n' "$2" > "$root/etc/apt/sources.list.d/statelite-others.list"
+    apt-get update
+    ;;
+done)
+    rm -f "$root/etc/apt/sources.list.d/statelite-others.list"
+    ;;
+purge)
+    shift
+    for name in "$@"; do
+        chroot "$root" dpkg-query --show "$name" > /dev/null 2>&1 || continue
+        chroot "$root" dpkg --purge "$name"
+    done
+    ;;
+install)
+    shift
+    TMPDIR=$root/tmp apt-get --yes -oDir::Bin::dpkg=env -oDPkg::Options::=--unset=TMPDIR -oDPkg::Options::=dpkg \\
+        -oDPkg::Chroot-Directory="$root" install "$@"
+    ;;
+esac
+"""
+"""What mmdebstrap runs for each step after the first. dpkg removes what is named and nothing that needs it; apt would."""
 
 MEND = "Read the lines above; check pkgdir, the package list and the network, then run genimage again: the last good image is untouched"
 
@@ -66,6 +99,30 @@ class Apt:
             found.append(Fault(order.where, f"the suite of {order.family}{order.version} is not known", mend))
         for item in order.pkgdir:
             found += self._source_faults(item)
+        groups = [name for name in order.install if name.startswith("@")]
+        found += [Fault(name, "is a group, and apt knows no groups of packages", "List its packages, or a metapackage") for name in groups]
+        return found + self._other_faults()
+
+    def _other_faults(self) -> list[Fault]:
+        """Return what is wrong with the sources of further packages. A .deb bears no signature of its own, only an index does."""
+        order, found = self.order, []
+        tops = [source.directory for source in order.other_sources if source.directory and not source.made]
+        for source in order.other_sources:
+            if source.directory and not source.trusted:
+                mend = f"Write [trusted=yes] {source.place}, or name a signed archive by a `deb` line"
+                found.append(Fault(order.other_where, f"nothing signs the packages in {source.place}", mend))
+            elif not source.directory and not DEB_LINE.fullmatch(source.place):
+                found.append(
+                    Fault(order.other_where, f"'{source.place}' is no directory and no apt source", "Write `deb URL SUITE COMPONENT`")
+                )
+        if any(source.directory for source in order.other_sources) and not shutil.which("dpkg-scanpackages", path=ENVIRONMENT["PATH"]):
+            found.append(Fault("dpkg-scanpackages", "is not installed on this machine", "Install the package dpkg-dev"))
+        for name in order.others.directories:
+            if name and not any(os.path.isdir(os.path.join(top, name)) for top in tops):
+                shown = " or ".join(tops) or "any directory of otherpkgdir"
+                found.append(
+                    Fault(order.other_where, f"there is no {name} in {shown}", "Create it, or correct the list of further packages")
+                )
         return found
 
     def _source_faults(self, item: str) -> list[Fault]:
@@ -94,11 +151,12 @@ class Apt:
             found.append(re.sub(r"\bfile:(//(?=/))?", "copy:", line))
         return found
 
-    def arguments(self) -> list[str]:
-        """Return mmdebstrap's arguments up to the target; the order of packages does not matter to apt."""
+    def arguments(self, everything: bool = False) -> list[str]:
+        """Return mmdebstrap's arguments up to the target, with the packages of the first run or `everything`."""
         order = self.order
+        first = order.packages.passes[0] if order.packages.passes else Pass()
         kernel = [f"linux-image-{order.kernelver}"] if order.kernelver else []
-        packages = list(dict.fromkeys([*order.install, *kernel])) + [f"{name}-" for name in order.exclude]
+        packages = list(dict.fromkeys([*(order.install if everything else first.install), *kernel])) + self._kept_out()
         return [
             "--mode=root",
             "--format=directory",
@@ -107,27 +165,90 @@ class Apt:
             f"--include={','.join(packages)}",
         ]
 
+    def _kept_out(self) -> list[str]:
+        return [f"{name}-" for name in self.order.packages.exclude]
+
     def options(self) -> dict[str, Any]:
         """Return what decides the content besides the package list."""
-        return {"tool": self.program, "variant": VARIANT, "suite": self.suite, "sources": self.sources()}
+        found = {"tool": self.program, "variant": VARIANT, "suite": self.suite, "sources": self.sources()}
+        others = [source.text for source in self.order.other_sources]
+        return {**found, "other sources": others} if others else found
 
-    def _command(self, target: str, *more: str) -> list[str]:
+    def hooks(self, others: Sequence[str]) -> list[str]:
+        """Return mmdebstrap's options for every step after the first; `others` are the apt sources of further packages."""
+        order = self.order
+        steps: list[tuple[Mapping[str, str], list[str]]] = []
+        for run in order.packages.passes[1:]:
+            steps.append((run.environment, ["install", *run.install, *self._kept_out()]))
+        if order.others.passes and others:
+            steps.append(({}, ["sources", "\n".join(others)]))
+        for run in order.others.passes:
+            steps.append((run.environment, ["purge", *run.before]))
+            gone = [f"{name}-" for name in run.before if name not in run.install]
+            steps.append((run.environment, ["install", *run.install, *self._kept_out(), *gone]))
+        if order.others.passes and others:
+            steps.append(({}, ["done"]))
+        if order.remove:
+            steps.append(({}, ["purge", *order.remove]))
+        return [f"--customize-hook={self._hook(environment, words)}" for environment, words in steps if len(words) > 1 or words == ["done"]]
+
+    def _hook(self, environment: Mapping[str, str], words: Sequence[str]) -> str:
+        """Return one step as the shell command that mmdebstrap runs with the root as its argument; every word is quoted."""
+        first = self.order.packages.passes[0].environment if self.order.packages.passes else {}
+        unset = [f"--unset={name}" for name in first if name not in environment]
+        settings = [f"{name}={value}" for name, value in environment.items()]
+        quoted = " ".join(shlex.quote(word) for word in ("env", *unset, *settings, "sh", "-c", FURTHER, "further"))
+        return f'{quoted} "$1" {" ".join(shlex.quote(word) for word in words)}'
+
+    def _other_sources(self, work: str) -> list[str]:
+        """Return apt sources of further packages; a directory is indexed below `work`, never beside its packages."""
+        order = self.order
+        found: list[str] = []
+        for source in order.other_sources:
+            for place in self._places(source):
+                made = os.path.join(work, f"others-{len(found) + 1}")
+                os.makedirs(made)
+                linked(place, made, ".deb")
+                indexed = run_command(["dpkg-scanpackages", "--multiversion", "."], limit=order.limit, mend=MEND, cwd=made)
+                with open(os.path.join(made, "Packages"), "w", encoding="utf-8", errors="surrogateescape") as stream:
+                    stream.write(indexed)
+                found.append(f"deb [trusted=yes] copy:{made} ./")
+            if not source.directory:
+                found.append(source.place)
+        return found
+
+    def _places(self, source: Source) -> list[str]:
+        """Return the directories of one source that packages were named in."""
+        names = [""] if source.made else list(self.order.others.directories) or [""]
+        places = [os.path.normpath(os.path.join(source.directory, name)) for name in names] if source.directory else []
+        return [place for place in places if os.path.isdir(place)]
+
+    def _command(self, target: str, arguments: Sequence[str], others: Sequence[str] = ()) -> list[str]:
         first = DEB_LINE.fullmatch(self.order.pkgdir[0])
         suite = self.suite or (first["suite"] if first else "")
-        return alone(self.program, *self.arguments(), *more, suite, target, *self.sources())
+        return alone(self.program, *arguments, suite, target, *self.sources(), *others)
 
     def _environment(self) -> dict[str, str]:
         """Return what maintainer scripts see: nothing asked, and no initramfs by the kernel package (dracut's INITRD=No)."""
-        return {"DEBIAN_FRONTEND": "noninteractive", "INITRD": "No", **self.order.environment}
+        first = self.order.packages.passes[0].environment if self.order.packages.passes else {}
+        return {"DEBIAN_FRONTEND": "noninteractive", "INITRD": "No", **self.order.environment, **first}
 
-    def install(self, rootimg: str) -> None:
-        """Fill the directory `rootimg`."""
-        run_command(self._command(rootimg), limit=self.order.limit, mend=MEND, environment=self._environment(), name=self.program)
+    def install(self, rootimg: str) -> list[str]:
+        """Fill the directory `rootimg`; dpkg stops at a script that fails, so there is nothing to warn of."""
+        work = f"{rootimg}.packages"
+        os.makedirs(work)
+        try:
+            command = self._command(rootimg, [*self.arguments(), *self.hooks(self._other_sources(work))])
+            run_command(command, limit=self.order.limit, mend=MEND, environment=self._environment(), name=self.program)
+        finally:
+            remove_tree(work)
+        return []
 
     def candidates(self) -> dict[str, str]:
-        """Return the packages and versions that the repositories would give now."""
+        """Return the packages and versions that the repositories would give now, all lists in one run."""
         with tempfile.TemporaryDirectory(prefix="statelite-candidates-", dir="/var/tmp") as scratch:
-            command = self._command(os.path.join(scratch, "root"), "--simulate", "--verbose")
+            arguments = [*self.arguments(everything=True), "--simulate", "--verbose"]
+            command = self._command(os.path.join(scratch, "root"), arguments, self._other_sources(scratch))
             text = run_command(
                 ["sh", "-c", 'exec "$@" 2>&1', "sh", *command],
                 limit=self.order.limit,
@@ -135,7 +256,8 @@ class Apt:
                 environment=self._environment(),
                 name=self.program,
             )
-        return {name.split(":")[0]: version for name, version in SIMULATED.findall(text)}
+        found = {name.split(":")[0]: version for name, version in SIMULATED.findall(text)}
+        return {name: version for name, version in found.items() if name not in self.order.remove}
 
     def installed(self, rootimg: str) -> dict[str, str]:
         """Return the packages and versions of a filled image, from its own dpkg database."""

@@ -8,20 +8,39 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..pkglist import PackageList
+from ..sources import Source
+
 
 @dataclass(frozen=True)
 class Order:
-    """Packages for one root image. `pkgdir` are the items of the column, which `where` names in faults; the kernel package
-    of `kernelver` comes in whether it is listed or not. `limit` is in seconds.
+    """Packages for one root image. `pkgdir` are the items of the column; `where` names it in faults, and `other_where` the
+    column of the further sources. The kernel package of `kernelver` comes in whether it is listed or not. `others` are further
+    packages, which come in after the rest and may come from `other_sources` too; `scriptlets_warn` lets a failed script of a
+    package pass with a warning. `limit` is in seconds.
     """
 
     family: str
     version: str
     osarch: str
     pkgdir: Sequence[str]
-    install: Sequence[str]
-    exclude: Sequence[str] = ()
+    packages: PackageList
+    others: PackageList = field(default_factory=PackageList)
+    other_sources: Sequence[Source] = ()
     kernelver: str = ""
+    krpmver: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    scriptlets_warn: bool = False
     where: str = "pkgdir"
+    other_where: str = "otherpkgdir"
     limit: float = 7200
+
+    @property
+    def install(self) -> list[str]:
+        """Every package of every list, in written order."""
+        return [*self.packages.install, *self.others.install]
+
+    @property
+    def remove(self) -> list[str]:
+        """What goes when everything is installed."""
+        return list(dict.fromkeys([*self.packages.remove, *self.others.remove]))

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from ...errors import Fault
 from .apt import Apt
+from .dnf import Dnf
 from .order import Order
 
 
@@ -21,8 +22,8 @@ class Installer(Protocol):
     def options(self) -> dict[str, Any]:
         """Return what decides the content besides the package list, for the build record."""
 
-    def install(self, rootimg: str) -> None:
-        """Fill the empty directory `rootimg`; raises SiteError with the tool's last lines."""
+    def install(self, rootimg: str) -> list[str]:
+        """Fill the empty directory `rootimg` and return warnings; raises SiteError with the tool's last lines."""
 
     def candidates(self) -> dict[str, str]:
         """Return the packages and versions that the repositories would give now; changes nothing."""
@@ -31,7 +32,7 @@ class Installer(Protocol):
         """Return the packages and versions of a filled image."""
 
 
-INSTALLERS = (Apt,)
+INSTALLERS: tuple[type[Apt] | type[Dnf], ...] = (Apt, Dnf)
 
 
 def installer_for(order: Order) -> Installer | None:

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kill genimage at random moments and see that the next run ends as an undisturbed one does (decisions.md, Measuring).
 
-    kill.py DIRECTORY COUNT      DIRECTORY holds what fabricate.py made; prints one line a kill, fails on the first fault
+    kill.py DIRECTORY COUNT [OSVERS]      DIRECTORY holds what fabricate.py made, or fabricate_rpm.py for an OSVERS of its kind;
+                                          prints one line a kill, fails on the first fault
 
 Killed is genimage's own process, with SIGKILL, as the kernel does it to a process that has used up the memory: nothing of it
 can clean up. Then: no mount below the directory, no process that works in it, the generations that were there are as they
@@ -18,6 +19,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import stat
@@ -34,6 +36,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site impo
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.answer.asking import Asking, Serving, only
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.answer.service import make_pki, publish
 
+OSVERS = sys.argv[3] if len(sys.argv) > 3 else "debian12"
 VOLATILE = ("built", "packages_read", "seconds", "generation")
 ALWAYS = [("litefile",), ("litetree",)]
 PLAN = ("bootplan", "image=tiny", "generation=1")
@@ -42,11 +45,12 @@ PLAN = ("bootplan", "image=tiny", "generation=1")
 
 def site(work: Path) -> dict[str, list[dict[str, str]]]:
     """Return the tables of the tiny image in `work`; this machine is its node n1."""
-    osimage = {"imagename": "tiny", "osvers": "debian12", "osarch": os.uname().machine, "profile": "compute", "provmethod": "netboot"}
+    rpm = (work / "key.asc").exists()
+    osimage = {"imagename": "tiny", "osvers": OSVERS, "osarch": os.uname().machine, "profile": "compute", "provmethod": "netboot"}
     linuximage = {
         "imagename": "tiny",
         "pkglist": f"{work}/lists/compute.pkglist",
-        "pkgdir": f"deb [trusted=yes] copy:{work}/archive bookworm main",
+        "pkgdir": f"[signed-by={work}/key.asc] {work}/archive" if rpm else f"deb [trusted=yes] copy:{work}/archive bookworm main",
         "rootimgdir": f"{work}/image",
     }
     return {
@@ -109,7 +113,7 @@ def content(path: Path) -> str:
         archive = gzip.decompress(path.read_bytes())
         listed = subprocess.run(["cpio", "-t", "--quiet"], input=archive, check=True, capture_output=True).stdout
         return " ".join(sorted(listed.decode().split()))
-    if path.name in ("pkgcache.bin", "srcpkgcache.bin", "ld.so.cache", "aux-cache") or "/var/log/" in str(path):
+    if re.match(r"pkgcache\.bin|srcpkgcache\.bin|ld\.so\.cache|aux-cache|(?:rpmdb|history)\.sqlite", path.name) or "/var/log/" in str(path):
         return "volatile"
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

@@ -11,10 +11,11 @@ import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.image.installers.apt import SIMULATED, Apt
 from ansible_collections.diskless.statelite.plugins.module_utils.image.installers.order import Order
 from ansible_collections.diskless.statelite.plugins.module_utils.image.installers.registry import installer_for
+from ansible_collections.diskless.statelite.plugins.module_utils.image.pkglist import PackageList, Pass
 
 
 def order(*pkgdir: str, family: str = "debian", version: str = "12", osarch: str = "x86_64", **more: object) -> Order:
-    return Order(family, version, osarch, pkgdir, ("vim", "tar"), **more)
+    return Order(family, version, osarch, pkgdir, PackageList((Pass(("vim", "tar")),), tuple(more.pop("exclude", ()))), **more)
 
 
 def test_a_url_stands_for_the_suite_of_the_release() -> None:
@@ -76,7 +77,7 @@ def test_an_unknown_release_needs_deb_lines() -> None:
 
 
 def test_other_systems_have_no_installer() -> None:
-    assert installer_for(order(family="rhels")) is None
+    assert installer_for(order(family="plan")) is None
     assert isinstance(installer_for(order(family="ubuntu", version="24.04")), Apt)
 
 

@@ -12,30 +12,70 @@ import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.root import Root
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.image.credentials import read_credentials, with_root_hash
-from ansible_collections.diskless.statelite.plugins.module_utils.image.definition import parse_environment, parse_postinstall, split_pkgdir
+from ansible_collections.diskless.statelite.plugins.module_utils.image.definition import parse_environment, parse_postinstall
 from ansible_collections.diskless.statelite.plugins.module_utils.image.identity import remove_identity
 from ansible_collections.diskless.statelite.plugins.module_utils.image.initramfs import (
     available_drivers,
     chosen_drivers,
+    compression,
     dracut_arguments,
     driver_names,
     kernel_of,
+    kernels,
+    network_module,
 )
 from ansible_collections.diskless.statelite.plugins.module_utils.image.inputs import package_differences
 from ansible_collections.diskless.statelite.plugins.module_utils.image.mounts import mounts_under
+from ansible_collections.diskless.statelite.plugins.module_utils.image.packages import split_sources
 from ansible_collections.diskless.statelite.plugins.module_utils.image.tree import TreeFile, put, read_tree
 
 
 def test_the_newest_kernel_is_taken_as_people_count() -> None:
-    assert kernel_of(["vmlinuz-6.1.9-1-cloud", "vmlinuz-6.1.10-1-cloud", "config-7.0"], "") == ("6.1.10-1-cloud", "vmlinuz-6.1.10-1-cloud")
+    assert kernel_of({"6.1.9-1-cloud": "/boot/a", "6.1.10-1-cloud": "/boot/b"}, "") == ("6.1.10-1-cloud", "/boot/b")
 
 
 def test_the_kernel_asked_for_is_taken_or_the_others_are_named() -> None:
-    assert kernel_of(["vmlinuz-5", "vmlinux-6"], "5") == ("5", "vmlinuz-5")
+    assert kernel_of({"5": "/boot/vmlinuz-5", "6": "/boot/vmlinux-6"}, "5") == ("5", "/boot/vmlinuz-5")
     with pytest.raises(SiteError, match="it has: 5, 6"):
-        kernel_of(["vmlinuz-5", "vmlinux-6"], "4")
+        kernel_of({"5": "", "6": ""}, "4")
     with pytest.raises(SiteError, match="no kernel was installed"):
-        kernel_of(["grub"], "")
+        kernel_of({}, "")
+
+
+def test_kernels_lie_beside_their_modules_or_in_boot(tmp_path: Path) -> None:
+    for name in (
+        "usr/lib/modules/5.14/vmlinuz",
+        "usr/lib/modules/5.14/modules.dep",
+        "boot/vmlinuz-5.14",
+        "boot/vmlinuz-6.1",
+        "boot/config-7",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "boot/vmlinuz-0-rescue-0123").write_text("")
+    with Root(str(tmp_path)) as root:
+        assert kernels(root) == {"5.14": "/usr/lib/modules/5.14/vmlinuz", "6.1": "/boot/vmlinuz-6.1"}
+
+
+def test_an_initramfs_is_packed_as_the_kernel_can_read_it_and_set_up_by_the_network_module_there_is(tmp_path: Path) -> None:
+    with Root(str(tmp_path)) as root:
+        assert compression(root, "6.1") == "zstd"
+        assert network_module(root) == "network-legacy"
+    (tmp_path / "usr/lib/modules/4.18").mkdir(parents=True)
+    (tmp_path / "usr/lib/modules/4.18/config").write_text("CONFIG_RD_GZIP=y\n")
+    (tmp_path / "usr/lib/modules/5.14").mkdir()
+    (tmp_path / "usr/lib/modules/5.14/config").write_text("CONFIG_RD_ZSTD=y\n")
+    (tmp_path / "usr/lib/dracut/modules.d/35network-manager").mkdir(parents=True)
+    with Root(str(tmp_path)) as root:
+        assert compression(root, "4.18") == "gzip"
+        assert compression(root, "5.14") == "zstd"
+        assert network_module(root) == "network-manager"
+    (tmp_path / "usr/lib/dracut/modules.d/35network-legacy").mkdir()
+    with Root(str(tmp_path)) as root:
+        assert network_module(root) == "network-legacy"
+    arguments = dracut_arguments("4.18", ["nfs"], "network-manager", "gzip")
+    assert "--gzip" in arguments
+    assert "network-manager" in arguments[arguments.index("--modules") + 1].split()
 
 
 def test_driver_names_are_written_in_any_of_the_usual_ways() -> None:
@@ -141,7 +181,7 @@ def test_no_private_key_and_no_plain_password_goes_into_an_image(tmp_path: Path)
 
 
 def test_a_comma_inside_brackets_separates_no_sources() -> None:
-    assert split_pkgdir("http://m/d, deb [arch=amd64,i386 trusted=yes] copy:/x ./ ,/srv") == [
+    assert split_sources("http://m/d, deb [arch=amd64,i386 trusted=yes] copy:/x ./ ,/srv") == [
         "http://m/d",
         "deb [arch=amd64,i386 trusted=yes] copy:/x ./",
         "/srv",

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
-from ansible_collections.diskless.statelite.plugins.module_utils.image.pkglist import default_names, family, parse_pkglist
+from ansible_collections.diskless.statelite.plugins.module_utils.image.pkglist import Pass, default_names, parse_pkglist
+from ansible_collections.diskless.statelite.plugins.module_utils.image.systems import family, list_directories, system_names, version
 from hypothesis import given
 from hypothesis import strategies as st
 
 
-def parse(items: list[str], files: dict[str, str], **environment: str):
-    return parse_pkglist(items, files.get, environment, "pkglist")
+def parse(items: list[str], files: dict[str, str], others: bool = False, **environment: str):
+    return parse_pkglist(items, files.get, environment, "pkglist", others)
 
 
-def faults(items: list[str], files: dict[str, str], **environment: str) -> list[str]:
+def faults(items: list[str], files: dict[str, str], others: bool = False, **environment: str) -> list[str]:
     with pytest.raises(SiteError) as raised:
-        parse(items, files, **environment)
+        parse(items, files, others, **environment)
     return [str(fault) for fault in raised.value.faults]
 
 
@@ -59,7 +60,7 @@ def test_a_later_line_beats_an_earlier_one() -> None:
 
 
 def test_all_faults_of_all_files_are_told_at_once() -> None:
-    found = faults(["/a", "/none"], {"/a": "two words\n#INCLUDE:gone#\n#ENV:A=b#\n#INCLUDE:$X#\n#NEW_INSTALL_LIST#\n\u2018vim\u2019\n"})
+    found = faults(["/a", "/none"], {"/a": "two words\n#INCLUDE:gone#\n#ENV:A#\n#INCLUDE:$X#\n@a'b\n\u2018vim\u2019\n"})
     assert [text.split(":")[0] for text in found] == [
         "/a line 1",
         "/a line 2",
@@ -92,7 +93,7 @@ def test_a_package_is_either_installed_or_kept_out_as_its_last_line_says(lines: 
 
 
 def test_default_lists_are_looked_for_from_the_most_particular_name() -> None:
-    assert default_names("compute", "debian12.5", "x86_64") == [
+    assert default_names("compute", system_names("debian12.5"), "x86_64") == [
         "compute.debian12.5.x86_64.pkglist",
         "compute.debian12.x86_64.pkglist",
         "compute.debian.x86_64.pkglist",
@@ -104,6 +105,56 @@ def test_default_lists_are_looked_for_from_the_most_particular_name() -> None:
     ]
 
 
-@pytest.mark.parametrize(("osvers", "system"), [("debian12", "debian"), ("ubuntu22.04", "ubuntu"), ("debian", "debian")])
+@pytest.mark.parametrize(
+    ("osvers", "system"), [("debian12", "debian"), ("ubuntu22.04", "ubuntu"), ("debian", "debian"), ("opensuse-leap15.6", "opensuse-leap")]
+)
 def test_the_family_is_the_system_without_its_version(osvers: str, system: str) -> None:
     assert family(osvers) == system
+    assert osvers.endswith(version(osvers))
+
+
+def test_clones_of_a_distribution_share_its_lists() -> None:
+    assert system_names("rocky9.4") == ["rocky9.4", "rocky9", "rocky", "el9", "el"]
+    assert system_names("opensuse-leap15.6") == ["opensuse-leap15.6", "opensuse-leap15", "opensuse-leap", "sles15", "sles"]
+    assert list_directories("alma9.4") == ["alma", "rh"]
+    assert list_directories("debian12") == ["debian"]
+
+
+def test_a_new_install_list_is_another_run_with_an_environment_of_its_own() -> None:
+    found = parse(
+        ["/l"], {"/l": "#ENV:A=1 B='two words, and a comma'#\nvim\n#NEW_INSTALL_LIST#\n\n#NEW_INSTALL_LIST#\n#ENV:A=2#\ntar,vim\n"}
+    )
+    assert found.passes == (Pass(("vim",), (), {"A": "1", "B": "two words, and a comma"}), Pass(("tar",), (), {"A": "2"}))
+    assert found.install == ("vim", "tar")
+
+
+def test_a_package_kept_out_stays_out_of_every_run() -> None:
+    found = parse(["/l"], {"/l": "vim\n#NEW_INSTALL_LIST#\ntar\n-vim\n"})
+    assert (found.passes, found.exclude) == ((Pass(("tar",)),), ("vim",))
+
+
+def test_two_dashes_remove_a_package_when_all_is_done() -> None:
+    found = parse(["/l"], {"/l": "vim\n--vim\n--perl\n"})
+    assert (found.install, found.remove, found.exclude) == (("vim",), ("vim", "perl"), ())
+
+
+def test_groups_may_have_blanks_in_their_names() -> None:
+    assert parse(["/l"], {"/l": "@core\n@Development Tools, @^minimal-environment\n"}).install == (
+        "@core",
+        "@Development Tools",
+        "@^minimal-environment",
+    )
+    assert len(faults(["/l"], {"/l": "-@core\n@ core\n@core;x\n"})) == 3
+
+
+def test_further_packages_name_directories_and_what_goes_before_them() -> None:
+    text = "-ntp\ntools/deep/one\ntwo\n--three\n#NEW_INSTALL_LIST#\n-two\ntools/four\n"
+    found = parse(["/l"], {"/l": text}, others=True)
+    assert found.passes == (Pass(("one", "two"), ("ntp",)), Pass(("four",), ("two",)))
+    assert found.directories == ("tools/deep", "", "tools")
+    assert (found.exclude, found.remove) == ((), ("three",))
+    assert parse(["/l"], {"/l": "# nothing yet\n"}, others=True).passes == ()
+
+
+def test_a_directory_of_further_packages_lies_below_theirs() -> None:
+    assert len(faults(["/l"], {"/l": "../one\na/../../two\n"}, others=True)) == 2

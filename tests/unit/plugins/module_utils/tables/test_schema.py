@@ -58,7 +58,7 @@ def test_keys_lose_no_rows(name, key):
 
 def test_our_own_columns_are_marked():
     ours = {(table.name, column.name) for table in TABLES.values() for column in table.columns if column.ours}
-    assert ours == {("osimage", "liteattach"), ("litefile", "required"), ("litetree", "required")}
+    assert ours == {("osimage", "liteattach"), ("linuximage", "scriptlets"), ("litefile", "required"), ("litetree", "required")}
 
 
 def test_every_column_says_what_it_is():

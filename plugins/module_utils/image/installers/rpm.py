@@ -1,0 +1,129 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What filling an image with RPM packages is, whichever tool solves the dependencies: runs, removals, the database."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+from ...apply.commands import ENVIRONMENT
+from ...errors import Fault
+from ..mounts import remove_tree
+from ..pkglist import Pass
+from ..sources import parse_source
+from .order import Order
+from .repositories import Repository, other_faults, other_repositories, parse_pkgdir, repositories
+from .rpmdb import installed, place_for, remove_packages, settle_database
+from .rpmtool import RpmTool, settle_scripts
+
+NEEDED = (("rpm", "rpm"), ("rpmdb", "rpm"))
+"""Programs and the packages that bring them."""
+
+
+class RpmInstaller:
+    """One order. Subclasses say how one run of their tool is called and what it is asked."""
+
+    families: tuple[str, ...] = ()
+    program = ""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.tool = RpmTool(place_for(order.family, order.version), dict(order.environment), order.limit)
+        self.sources = [parse_source(item, order.where)[0] for item in order.pkgdir]
+
+    def faults(self) -> list[Fault]:
+        """Return what is wrong with the order, or missing on this machine."""
+        order = self.order
+        needed = [(self.program, self.program), *NEEDED, *([("createrepo_c", "createrepo-c")] if order.other_sources else [])]
+        found = [
+            Fault(program, "is not installed on this machine", f"Install the package {package}")
+            for program, package in needed
+            if not shutil.which(program, path=ENVIRONMENT["PATH"])
+        ]
+        found += parse_pkgdir(order.pkgdir, order.where)[1]
+        return found + other_faults(order.other_sources, order.others.directories, order.other_where)
+
+    def options(self) -> dict[str, Any]:
+        """Return what decides the content besides the package lists."""
+        texts = [source.text for source in self.sources]
+        found = {"tool": self.program, "sources": texts, "weak dependencies": "no"}
+        others = [f"plain {source.text}" if source.made else source.text for source in self.order.other_sources]
+        return {**found, "other sources": others} if others else found
+
+    def install(self, rootimg: str) -> list[str]:
+        """Fill the empty directory `rootimg` and return warnings; raises SiteError with the tool's last lines."""
+        order, work = self.order, f"{rootimg}.packages"
+        os.makedirs(work)
+        failures: list[str] = []
+        try:
+            self.before(rootimg)
+            repos = repositories(self.sources)
+            self.prepare(work, repos)
+            passes = list(order.packages.passes)
+            pinned = tuple(self.pinned())
+            if passes and pinned:
+                passes[0] = Pass((*passes[0].install, *pinned), passes[0].before, passes[0].environment)
+            for run in passes:
+                failures += self.run_pass(rootimg, work, run, order.packages.exclude, self.tool)
+            if order.others.passes:
+                self.prepare(work, self._with_others(repos, work))
+            for run in order.others.passes:
+                failures += remove_packages(rootimg, list(run.before), self.tool)
+                exclude = [*order.packages.exclude, *(name for name in run.before if name not in run.install)]
+                if run.install:
+                    failures += self.run_pass(rootimg, work, run, exclude, self.tool)
+            failures += remove_packages(rootimg, order.remove, self.tool)
+            warnings = settle_scripts(failures, order.scriptlets_warn)
+            settle_database(rootimg, work, self.tool)
+            self.after(rootimg)
+        finally:
+            remove_tree(work)
+        return warnings
+
+    def _with_others(self, repos: Sequence[Repository], work: str) -> list[Repository]:
+        order = self.order
+        return [*repos, *other_repositories(order.other_sources, order.others.directories, work, order.limit)]
+
+    def candidates(self) -> dict[str, str]:
+        """Return the packages and versions that the repositories would give now, all lists in one run; changes nothing."""
+        order = self.order
+        with tempfile.TemporaryDirectory(prefix="statelite-candidates-", dir="/var/tmp") as scratch:
+            repos = repositories(self.sources)
+            self.prepare(scratch, self._with_others(repos, scratch) if order.others.passes else repos)
+            root = os.path.join(scratch, "root")
+            os.mkdir(root)
+            found = self.solve(root, scratch, [*order.install, *self.pinned()], order.packages.exclude, self.tool)
+        return {name: version for name, version in found.items() if name not in order.remove}
+
+    def installed(self, rootimg: str) -> dict[str, str]:
+        """Return the packages and versions of a filled image."""
+        return installed(rootimg, self.tool)
+
+    # What differs from tool to tool.
+
+    def pinned(self) -> list[str]:
+        """Return packages that the image asks for though no list names them."""
+        return []
+
+    def before(self, rootimg: str) -> None:
+        """Prepare the empty root."""
+
+    def after(self, rootimg: str) -> None:
+        """Undo what `before` did."""
+
+    def prepare(self, work: str, repositories: Sequence[Repository]) -> None:
+        """Write the tool's configuration below `work`."""
+        raise NotImplementedError
+
+    def run_pass(self, root: str, work: str, run: Pass, exclude: Sequence[str], tool: RpmTool) -> list[str]:
+        """Install one run's packages and return the failures of scripts."""
+        raise NotImplementedError
+
+    def solve(self, root: str, work: str, install: Sequence[str], exclude: Sequence[str], tool: RpmTool) -> dict[str, str]:
+        """Return what installing `install` into the empty `root` would give."""
+        raise NotImplementedError
