@@ -77,6 +77,9 @@ reports:
     failed_before:
       description: Failed boots before that one.
       type: int
+    disk:
+      description: The node's own disk, with C(status) (V(mounted), V(failed)), C(device), C(label) and C(message); empty when no entry needs one.
+      type: dict
     failures:
       description: Entries (C(path)) and levels (C(source)) that failed, each with its C(message).
       type: list

@@ -53,6 +53,7 @@ options:
       - Where directories of other servers are seen on this machine, as C(server:/directory) to path; what lies below a directory is seen
         below its path. Servers are written as addresses.
       - Directories of servers with an address of this machine are read at their own path.
+      - C(localdisk:/NODE) is a copy of what that node keeps on its own disk, which is unknown otherwise.
     type: dict
     default: {}
   level_mounts:

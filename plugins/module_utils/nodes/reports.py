@@ -78,6 +78,12 @@ def _failed(report: Mapping[str, Any], what: str, name: str) -> list[Document]:
     return [{name: str(entry.get(name)), "message": str(entry.get("message"))} for entry in entries if entry.get("status") == "failed"]
 
 
+def _disk(report: Mapping[str, Any]) -> Document:
+    """Return what a report says of the node's own disk; nothing when it has none to tell of."""
+    found = report.get("disk")
+    return {word: str(found.get(word)) for word in ("status", "device", "label", "message")} if isinstance(found, dict) else {}
+
+
 def told_of(node: str, good: Document, failure: Document) -> Document:
     """Return what is known of a node: `state` is booted, failing (it failed since its last good boot) or unknown."""
     report = good.get("report")
@@ -92,6 +98,7 @@ def told_of(node: str, good: Document, failure: Document) -> Document:
         "time": _moment(good.get("received")),
         **{name: report.get(name) for name in ("image", "generation", "plan", "done", "failed")},
         "failed_before": good.get("failed_before", 0),
+        "disk": _disk(report),
         "failures": [*_failed(report, "entries", "path"), *_failed(report, "levels", "source")],
         "last_failure": last,
     }
@@ -106,6 +113,8 @@ def text_of(told: Document) -> str:
         lines = [f"{node}: booted {kind} at {told['time']}{again}: done {told['done']}, failed {told['failed']}"]
     else:
         lines = [f"{node}: no report of a boot"]
+    if told["disk"].get("message") not in (None, "-"):
+        lines.append(f"    local disk: {told['disk']['device']} {told['disk']['status']}: {told['disk']['message']}")
     lines += [f"    {one.get('path') or one.get('source')}: {one['message']}" for one in told["failures"]]
     if last is not None:
         lines.append(f"    failed {last['attempts']} times since then, last at {last['time']}, {last['stage']}: {last['message']}")

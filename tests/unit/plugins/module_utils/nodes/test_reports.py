@@ -46,6 +46,19 @@ def test_what_a_node_told_is_read_again(tmp_path: Path) -> None:
     assert "entries: broken" in found["text"]
 
 
+def test_what_became_of_the_nodes_own_disk_is_told(tmp_path: Path) -> None:
+    spool = Spool(str(tmp_path))
+    spool.take_report("n1", "10.0.0.1", report([]))
+    assert read(tmp_path)["reports"][0]["disk"] == {}
+    disk = {"status": "mounted", "device": "/dev/vdb", "label": "statelite", "message": "formatted"}
+    spool.take_report("n1", "10.0.0.1", {**report([]), "disk": disk})
+    found = read(tmp_path)
+    assert found["reports"][0]["disk"] == disk
+    assert "    local disk: /dev/vdb mounted: formatted\n" in found["text"]
+    spool.take_report("n1", "10.0.0.1", {**report([]), "disk": {**disk, "message": "-"}})
+    assert "local disk" not in read(tmp_path)["text"], "a disk that is as it should be is nothing to tell of"
+
+
 def test_without_a_noderange_all_nodes_of_the_site_are_told_of_and_a_removed_one_is_a_remark(tmp_path: Path) -> None:
     spool = Spool(str(tmp_path))
     spool.take_report("n1", "10.0.0.1", report([]))
