@@ -19,6 +19,7 @@ from .test_template import NOBODY, bare, without_service, words
 
 FILES = {"/srv/scratch/": "localdisk", "/etc/kept": "localdisk"}
 PATHS = ["/srv/scratch/", "/etc/kept"]
+SMALLEST_XFS = 310 * 1024 * 1024
 
 
 @pytest.fixture
@@ -64,13 +65,17 @@ def test_the_first_boot_formats_and_copies_and_the_second_keeps_what_was_written
     assert json.loads((node.work / "spool/n1.json").read_text())["report"]["disk"]["status"] == "mounted"
 
 
-def test_a_file_system_with_the_label_is_used_without_any_list(node: Node, disks: Disks) -> None:
-    other, disk = disks.add(), disks.add()
+@pytest.mark.parametrize(("kind", "size"), [("ext4", SIZE), ("xfs", SMALLEST_XFS)])
+def test_a_file_system_with_the_label_is_used_without_any_list(kind: str, size: int, node: Node, disks: Disks) -> None:
+    other, disk = disks.add(), disks.add(size)
     other.make("another")
-    disk.make(disks.label)
+    disk.make(disks.label, kind=kind)
     disks.declare(node)
     before = other.digest()
-    assert boot(node).results["/etc/kept"] == ("done", "2", "-")
+    for source in ("2", "kept"):
+        done = boot(node)
+        assert done.results["/etc/kept"] == ("done", source, "-"), done.log
+        assert done.seen["/etc/kept"]["backing"] == "localdisk"
     assert other.digest() == before
 
 

@@ -29,7 +29,7 @@ read_words() { # sets the variables below from /proc/cmdline
             statelite.generation=*) GENERATION=${word#*=} ;;
             statelite.levels=*) LEVELS=${word#*=} ;;
             statelite.machine-id=*) MACHINE_ID=${word#*=} ;;
-            statelite.disk=*) DISK=${word#*=} ;;
+            statelite.disk=*,*) DISK=${word#*=} ;;
             root=nfs:* | root=nfs4:*) ROOT_WORD=${word#root=nfs*:} ;;
             NFSROOT=*) ROOT_WORD=${word#*=} ;;
             shell) STOPS=yes ;;
