@@ -115,10 +115,9 @@ def _bootplan(desk: Desk, node: str, _address: str, request: protocol.Request) -
 
 def _bootreport(desk: Desk, node: str, address: str, request: protocol.Request) -> bytes:
     try:
-        report = json.loads(request.arguments[0])
-    except (IndexError, ValueError) as error:
+        desk.spool.take_report(node, address, json.loads(request.arguments[0]))
+    except (IndexError, ValueError, RecursionError) as error:
         raise SiteError.of(f"boot report of {node}", f"is not JSON ({error})", "Look at /.statelite/report.json on the node") from error
-    desk.spool.take_report(node, address, report)
     return protocol.bundle(desk.source, ["taken"])
 
 

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from ..errors import SiteError
+from ..nodes.expressions import compiled, search
 
 PERMITS = ("allow", "accept", "trusted")
 ANY = ("", "*")
@@ -52,10 +54,11 @@ def _matches(row: Mapping[str, str], asked: Asked) -> bool:
     if commands not in ANY and asked.command not in [command.strip() for command in commands.split(",")]:
         return False
     if parameters not in ANY:
+        where = f"table policy, priority {_cell(row, 'priority')}, column parameters"
         try:
-            return re.search(parameters, " ".join(asked.arguments)) is not None
-        except re.error:
-            # A pattern that is none narrows an allowing row to nothing and leaves a denying row in force.
+            return search(compiled(parameters, where), " ".join(asked.arguments), where) is not None
+        except SiteError:
+            # A pattern that is none, or takes too long, narrows an allowing row to nothing and leaves a denying row in force.
             return not permits(row)
     return True
 

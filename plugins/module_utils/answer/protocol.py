@@ -66,9 +66,9 @@ def split_request(buffer: bytes) -> tuple[bytes, bytes] | None:
 
 
 def encode(text: str) -> str:
-    """Return `text` as the inside of an element: entities, ESC as the original writes it, other control characters as `?`."""
+    """Return `text` as the inside of an element: entities, ESC as the original writes it, what XML or a terminal can't take as `?`."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "?", text.replace("\x1b", "xxxxESCxxxx"))
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]", "?", text.replace("\x1b", "xxxxESCxxxx"))
 
 
 def document(lines: Iterable[tuple[str, str]]) -> str:

@@ -18,6 +18,7 @@ import signal
 import socket
 import ssl
 import sys
+from collections import Counter
 from dataclasses import dataclass
 
 from ..errors import SiteError
@@ -40,6 +41,7 @@ class Limits:
     sending: float = 60.0
     size: int = 4 * 1024 * 1024
     connections: int = 1024
+    of_one_address: int = 64
 
 
 def plain_address(text: str) -> str:
@@ -98,14 +100,16 @@ class Service:
         self.source = socket.gethostname().split(".")[0]
         self._layouts = Layouts()
         self.open_connections = 0
+        self._of_address: Counter[str] = Counter()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one connection; nothing that a client does is raised from here."""
         peer = writer.get_extra_info("peername") or ("",)
         self.open_connections += 1
+        self._of_address[peer[0]] += 1
         try:
-            if self.open_connections > self.limits.connections:
-                LOG.warning("%s: more than %d connections; closed", peer[0], self.limits.connections)
+            if self.open_connections > self.limits.connections or self._of_address[peer[0]] > self.limits.of_one_address:
+                LOG.warning("%s: too many connections, %d of %d; closed", peer[0], self._of_address[peer[0]], self.open_connections)
                 return
             await self._converse(reader, writer, plain_address(peer[0]))
         except (asyncio.TimeoutError, TimeoutError):
@@ -116,6 +120,9 @@ class Service:
             LOG.exception("%s: a request could not be answered", peer[0])
         finally:
             self.open_connections -= 1
+            self._of_address[peer[0]] -= 1
+            if not self._of_address[peer[0]]:
+                del self._of_address[peer[0]]
             await self._close(writer)
 
     async def _close(self, writer: asyncio.StreamWriter) -> None:
@@ -180,7 +187,7 @@ def tls_context(certificate: str, key: str) -> ssl.SSLContext:
     return context
 
 
-async def start(service: Service, context: ssl.SSLContext, hosts: list[str], port: int) -> asyncio.AbstractServer:
+async def start(service: Service, context: ssl.SSLContext, hosts: list[str], port: int) -> asyncio.Server:
     """Return the listening server; `hosts` empty means every address."""
     return await asyncio.start_server(
         service.serve, hosts or None, port, ssl=context, ssl_handshake_timeout=service.limits.handshake, limit=65536, backlog=512

@@ -92,7 +92,7 @@ def substitute(site: Site, node: str, text: str, where: str) -> str:
 def location(site: Site, node: str, text: str, where: str) -> tuple[str | None, str]:
     """Return `server:directory` of a litetree or statelite row as (address or None, directory) for `node`.
 
-    The directory is absolute, with single slashes and none at its end. A text without server, or with an empty
+    The directory is absolute, with single slashes, none at its end, and no part that is a dot. A text without server, or with an empty
     one, gives None: what that means is the caller's rule.
     """
     match = re.fullmatch(r"(?:(\[[^\]]*\]|[^:/]*):)?(.*)", text.strip(), re.DOTALL)
@@ -100,7 +100,7 @@ def location(site: Site, node: str, text: str, where: str) -> tuple[str | None, 
     directory = substitute(site, node, directory, where)
     if not directory.startswith("/") or re.search(r"[\x00-\x1f\x7f]", directory) or ".." in directory.split("/"):
         raise SiteError.of(where, f"'{directory}' is not an absolute path (node {node})", "Write server:/directory without '..'")
-    directory = "/" + "/".join(part for part in directory.split("/") if part)
+    directory = "/" + "/".join(part for part in directory.split("/") if part not in ("", "."))
     if not server:
         return None, directory
     return resolve_server(site, node, server, where), directory

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import SiteError
 from ..tables.schema import TABLES
+from .expressions import compiled, fullmatch, search
 from .site import split_list
 from .values import attribute
 
@@ -24,6 +25,11 @@ SHORT_NAMES = {"groups": ("nodelist", "groups"), "tags": ("nodelist", "groups"),
 SELECTION = re.compile(r"(?:(\w+)\.)?(\w+)(==|=~|!=|!~|=)(.*)", re.DOTALL)
 LIMIT = 100_000
 """Most names one element may stand for; a typing error like n1-n99999999 is refused."""
+DIGITS = 200
+"""Most digits of a number in a range."""
+SHOWN = 20
+"""Most unknown names that an error lists."""
+MEND = "Correct the names, or define the nodes first"
 
 
 class _Range:
@@ -91,6 +97,8 @@ class _Range:
                 found |= self.group(name)
             else:
                 self.unknown[name] = None
+        if len(self.unknown) > LIMIT:
+            raise SiteError.of(f"noderange {element}", f"it stands for more than {LIMIT} names that are neither node nor group", MEND)
         return found
 
     def group(self, name: str, seen: set[str] | None = None) -> set[str]:
@@ -123,11 +131,9 @@ class _Range:
 
     def matching(self, pattern: str) -> set[str]:
         """Return the nodes whose whole name matches; a closing slash does not belong to the pattern."""
-        try:
-            compiled = re.compile(pattern.removesuffix("/"))
-        except re.error as error:
-            raise SiteError.of(f"noderange /{pattern}", f"is not a regular expression ({error})", "Correct the expression") from error
-        return {node for node in self.nodes if compiled.fullmatch(node)}
+        where = f"noderange /{pattern}"
+        expression = compiled(pattern.removesuffix("/"), where)
+        return {node for node in self.nodes if fullmatch(expression, node, where)}
 
     def from_file(self, path: str) -> set[str]:
         """Return the nodes of a file with a noderange a line, up to a blank or colon; `#` and `^` lines are skipped."""
@@ -156,15 +162,13 @@ class _Range:
         known = TABLES.get(table)
         if known is None or known.columns[0].name != "node" or column not in known.names:
             raise SiteError.of(f"noderange {match.group(0)}", f"there is no node attribute {table}.{column}", "Write table.column==value")
-        try:
-            pattern = re.compile(wanted) if operator in ("=~", "!~") else None
-        except re.error as error:
-            raise SiteError.of(f"noderange {match.group(0)}", f"'{wanted}' is not a regular expression ({error})", "Correct it") from error
+        where = f"noderange {match.group(0)}"
+        pattern = compiled(wanted, where) if operator in ("=~", "!~") else None
         found = set()
         for node in self.nodes:
             value = attribute(self.site, node, table, column)
             text = value.text if value else ""
-            fits = bool(pattern.search(text)) if pattern else text == wanted
+            fits = bool(search(pattern, text, where)) if pattern else text == wanted
             if fits != operator.startswith("!"):
                 found.add(node)
         return found
@@ -183,9 +187,15 @@ def _split(text: str, separator: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
+def _number(digits: str, element: str) -> int:
+    if len(digits) > DIGITS:
+        raise SiteError.of(f"noderange {element[:80]}", f"it has a number of more than {DIGITS} digits", MEND)
+    return int(digits)
+
+
 def _counted(first: str, last: str, element: str) -> list[str]:
     """Return the numbers from `first` to `last` as text, padded like the first."""
-    low, high = int(first), int(last)
+    low, high = _number(first, element), _number(last, element)
     if high < low or high - low >= LIMIT:
         raise SiteError.of(
             f"noderange {element}", f"'{first}' to '{last}' is no range", f"Write the smaller number first, at most {LIMIT} apart"
@@ -199,13 +209,16 @@ def _bracketed(element: str) -> list[str]:
     if not match:
         return [element]
     before, inside, after = match.groups()
+    endings = _bracketed(after)
     names: list[str] = []
     for part in inside.split(","):
         ends = re.fullmatch(r"(\d+)(?:[-:](\d+))?", part.strip())
         if not ends:
             return [element]
         middle = _counted(ends.group(1), ends.group(2), element) if ends.group(2) else [ends.group(1)]
-        names.extend(f"{before}{number}{rest}" for number in middle for rest in _bracketed(after))
+        if len(names) + len(middle) * len(endings) > LIMIT:
+            raise SiteError.of(f"noderange {element}", f"the brackets stand for more than {LIMIT} names", MEND)
+        names.extend(f"{before}{number}{rest}" for number in middle for rest in endings)
     return names
 
 
@@ -231,7 +244,7 @@ def _names(element: str) -> list[str]:
     more = re.fullmatch(r"(.*?)(\d+)(\D*)\+(\d+)", element)
     if more:
         before, number, after, count = more.groups()
-        last = str(int(number) + int(count))
+        last = str(_number(number, element) + _number(count, element))
         return [f"{before}{each}{after}" for each in _counted(number, last, element)]
     for sign in ("-", ":"):
         places = [place for place, character in enumerate(element) if character == sign]
@@ -253,14 +266,15 @@ def expand(site: Site, text: str, read_file: Callable[[str], str] | None = None)
     bare = text.replace("'", "").replace('"', "").strip()
     if bare.startswith("-"):
         raise SiteError.of(f"noderange {text}", "begins with an exclusion", "Name the nodes first, then what to leave out")
-    found = parser.whole(bare) if bare else set(parser.nodes)
+    try:
+        found = parser.whole(bare) if bare else set(parser.nodes)
+    except RecursionError as error:
+        raise SiteError.of(f"noderange {text[:80]}", "its parentheses or brackets are nested too deeply", "Write it in parts") from error
     excluded = site.setting("excludenodes")
     if excluded:
         found -= parser.whole(excluded)
     if parser.unknown:
-        raise SiteError.of(
-            f"noderange {text}",
-            f"there are no nodes and no groups called {', '.join(parser.unknown)}",
-            "Correct the names, or define the nodes first",
-        )
+        names = list(parser.unknown)
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        raise SiteError.of(f"noderange {text}", f"there are no nodes and no groups called {', '.join(names[:SHOWN])}{more}", MEND)
     return sorted(found)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from ..errors import SiteError
+from .expressions import compiled, search
 
 SLASHES = re.compile(r"/([^/]*)/([^/]*)/")
 TOKEN = re.compile(r"\s*(\d+|[-+*/%()])")
@@ -84,7 +85,10 @@ class _Arithmetic:
 
 def evaluate(text: str) -> int:
     """Return the value of whole-number arithmetic; raises ValueError with the reason."""
-    return _Arithmetic(text).value()
+    try:
+        return _Arithmetic(text).value()
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _filled(text: str, match: re.Match[str]) -> str:
@@ -99,22 +103,18 @@ def _filled(text: str, match: re.Match[str]) -> str:
 
 def _balanced(text: str) -> tuple[int, int] | None:
     """Return where the first balanced `( … )` of `text` begins and ends, or None."""
-    for start, character in enumerate(text):
-        if character != "(":
-            continue
-        depth = 0
-        for end in range(start, len(text)):
-            depth += (text[end] == "(") - (text[end] == ")")
-            if depth == 0:
-                return start, end + 1
-    return None
-
-
-def _compiled(pattern: str, where: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise SiteError.of(where, f"'{pattern}' is not a regular expression ({error})", "Correct the pattern") from error
+    opened: list[int] = []
+    found: tuple[int, int] | None = None
+    for end, character in enumerate(text):
+        if character == "(":
+            opened.append(end)
+        elif character == ")" and opened:
+            start = opened.pop()
+            if found is None or start < found[0]:
+                found = start, end + 1
+            if not opened:
+                break
+    return found
 
 
 def _replaced(node: str, match: re.Match[str], text: str) -> str:
@@ -132,10 +132,9 @@ def _computed(node: str, match: re.Match[str], text: str, where: str) -> str:
         start, end = span
         arithmetic = _replaced(node, match, _filled(rest[start:end], match))
         try:
-            value = evaluate(arithmetic)
+            done += rest[:start] + str(evaluate(arithmetic))
         except ValueError as error:
             raise SiteError.of(where, f"'{rest[start:end]}' gives '{arithmetic}' for node {node}: {error}", MEND) from error
-        done += rest[:start] + str(value)
         rest = rest[end:]
 
 
@@ -146,7 +145,7 @@ def transform(value: str, node: str, where: str) -> str:
     """
     slashes = SLASHES.fullmatch(value)
     if slashes:
-        match = _compiled(slashes.group(1), where).search(node)
+        match = search(compiled(slashes.group(1), where), node, where)
         return _replaced(node, match, slashes.group(2)) if match else node
     if len(value) < 2 or not (value.startswith("|") and value.endswith("|")):
         return value
@@ -154,7 +153,7 @@ def transform(value: str, node: str, where: str) -> str:
     if not two_parts:
         text = pattern
         pattern = r"[\D0]*(\d+)" * len(re.findall(r"\d+", node)) + ".*$"
-    match = _compiled(pattern, where).search(node)
+    match = search(compiled(pattern, where), node, where)
     if not match:
         return node
     return _replaced(node, match, _computed(node, match, text, where))

@@ -22,7 +22,7 @@ RowRule = Callable[[Row], Iterable[tuple[str, str, str]]]
 
 CURLY_QUOTES = "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f"
 EVERY_IMAGE = "ALL"
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
 
 
 @dataclass(frozen=True)

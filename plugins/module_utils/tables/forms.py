@@ -56,7 +56,7 @@ def parse_json_lines(text: str, source: str) -> Parsed:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             faults.append(Fault(f"{source} line {number}", f"it is no JSON: {error}", "Write one object a line"))
             continue
         if not isinstance(row, dict):

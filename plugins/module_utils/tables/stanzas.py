@@ -32,7 +32,8 @@ def is_stanza_text(text: str) -> bool:
         if words == HEADER:
             return True
         if words and not words.startswith("#"):
-            return words.endswith(":") and "=" not in words and not words.startswith("{")
+            # A CSV line that ends so has a quote that is still open, or cells before its last one.
+            return words.endswith(":") and not set('=",') & set(words) and not words.startswith("{")
     return False
 
 

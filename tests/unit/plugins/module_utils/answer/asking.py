@@ -38,7 +38,7 @@ class Serving:
         words = ["--snapshot", str(snapshot), "--certificate", str(pki / "server.pem"), "--key", str(pki / "server.key")]
         words += ["--spool", str(spool), "--address", "127.0.0.1", "--port", "0"]
         self.log = spool / "log"
-        with self.log.open("wb") as log:
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen([sys.executable, "-c", START, *words], stdin=subprocess.DEVNULL, stderr=log)
         self.port = self._listening()
 
@@ -75,7 +75,7 @@ class Asking:
     since the beginning was refused, cut off, answered with an error, or slow. `pause` are seconds between two questions.
     """
 
-    def __init__(self, port: int, pki: Path, questions: Sequence[Question], pause: float = 0.001) -> None:
+    def __init__(self, port: int, pki: Path, questions: Sequence[Question], pause: float = 0.005) -> None:
         self.questions = list(questions)
         self._pause = pause
         self.answered = 0
