@@ -11,6 +11,7 @@ from ...errors import Fault
 from .apt import Apt
 from .dnf import Dnf
 from .order import Order
+from .zypper import Zypper
 
 
 class Installer(Protocol):
@@ -32,7 +33,7 @@ class Installer(Protocol):
         """Return the packages and versions of a filled image."""
 
 
-INSTALLERS: tuple[type[Apt] | type[Dnf], ...] = (Apt, Dnf)
+INSTALLERS: tuple[type[Apt] | type[Dnf] | type[Zypper], ...] = (Apt, Dnf, Zypper)
 
 
 def installer_for(order: Order) -> Installer | None:

@@ -110,6 +110,9 @@ def packages(version: str) -> dict[str, Package]:
         "dracut-network": Package(("Requires: dracut",), {"usr/lib/dracut/modules.d/95nfs/module-setup.sh": "#!/bin/bash\n"}),
         "kernel-core": Package(("Requires: tiny-base", "Provides: installonlypkg(kernel)"), kernel, version="5.14.0"),
         "kernel": Package(("Requires: kernel-core",), doc("kernel"), version="5.14.0"),
+        "patterns-core": Package(
+            ("Requires: tiny-base dracut", "Provides: pattern() = core", "Provides: pattern-visible()"), doc("patterns")
+        ),
         "whole": Package(("Requires(post): tiny-base",), doc("whole"), {"post": whole}),
         "nano": Package(("Requires: tiny-base",), doc("nano")),
         "editor": Package(("Requires: vim",), doc("editor")),
