@@ -66,6 +66,8 @@ class Node:
         self.root = self.rootimgdir / "rootimg"
         self.nfs = work / "nfs"
         self.boots = 0
+        self.programs: dict[str, str] = {}
+        """Scripts that stand for programs of the initramfs, by name."""
         named = {"nodetype", "osimage", "linuximage"}
         self.tables: dict[str, list[dict[str, str]]] = {
             "policy": list(POLICY),
@@ -128,6 +130,9 @@ class Node:
             if name == "mount" or quick:
                 (boot / "bin" / name).write_text(text, encoding="utf-8")
                 (boot / "bin" / name).chmod(0o755)
+        for name, text in self.programs.items():
+            (boot / "bin" / name).write_text(text, encoding="utf-8")
+            (boot / "bin" / name).chmod(0o755)
         (boot / "cmdline").write_text(f"initrd=x XCAT=127.0.0.1:{port} NODE=n1 statelite.image=img1 {words} ro\n", encoding="utf-8")
         (boot / "resolv.conf").write_text("search lab.test\nnameserver 10.9.9.9\n", encoding="utf-8")
         (boot / "output").touch()

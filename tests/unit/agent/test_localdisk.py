@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -297,3 +298,59 @@ def test_a_child_keeps_its_own_storage(parent: str, child: str, tmp_path: Path, 
         assert (seen["/srv/p/sub/c"]["backing"], seen["/srv/p/sub/c"]["content"]) == (backing[child], "sub/c\n")
         assert (seen["/srv/p/sub/new"]["backing"], seen["/srv/p/sub/new"]["content"]) == (backing[child], "")
         assert seen["/srv/p/sub/"]["list"] == ["c", "new", "other"]
+
+
+@pytest.fixture
+def parted(disks: Disks) -> Iterator[tuple[Disk, Disk]]:
+    """Give a disk with a partition table, and its one partition, on which nothing is."""
+    disk = disks.add()
+    put(disk, "a partition table")
+    run("addpart", disk.device, "1", "2048", "32768")
+    yield disk, Disk(disk.image, f"{disk.device}p1")
+    run("delpart", disk.device, "1")
+
+
+def test_a_listed_partition_is_formatted_and_its_disk_is_not(node: Node, disks: Disks, parted: tuple[Disk, Disk]) -> None:
+    disk, partition = parted
+    disks.declare(node, f"{disk.device},{partition.device}")
+    with open(disk.device, "rb") as stream:
+        before = stream.read(2048 * 512)
+    done = boot(node)
+    assert told(done) == {"status": "mounted", "device": partition.device, "label": disks.label, "message": "formatted"}, done.log
+    assert f"{disk.device} is not formatted: it has partitions" in done.text("console")
+    with open(disk.device, "rb") as stream:
+        assert stream.read(2048 * 512) == before
+    assert {result[:2] for result in boot(node).results.values()} == {("done", "kept")}
+
+
+def test_a_listed_disk_in_use_is_left_alone(node: Node, disks: Disks, tmp_path: Path) -> None:
+    disk = disks.add()
+    disk.make("used")
+    disks.declare(node, disk.device)
+    (tmp_path / "used").mkdir()
+    run("mount", disk.device, str(tmp_path / "used"))
+    try:
+        assert all(f"{disk.device} is in use" in message for message in failures(boot(node)))
+    finally:
+        run("umount", str(tmp_path / "used"))
+    assert disk.label() == "used"
+
+
+SLOW = "#!/bin/sh\nexec /bin/sleep 60\n"
+IMPATIENT = '#!/bin/sh\n[ "$1" != 600 ] || { shift; set -- 1 "$@"; }\nexec /usr/bin/timeout "$@"\n'
+"""Ten minutes in one second."""
+
+
+@pytest.mark.parametrize("tool", ["e2fsck", "mkfs.ext4"])
+def test_a_tool_that_does_not_end_costs_the_disk_and_not_the_boot(tool: str, node: Node, disks: Disks) -> None:
+    disk = disks.add()
+    if tool == "e2fsck":
+        disk.make(disks.label)
+    disks.declare(node, disk.device)
+    node.lay_out()
+    with node.answering() as service:
+        node.programs = {tool: SLOW, "timeout": IMPATIENT}
+        done = node.finish(node.begin(service.port))
+    (message,) = failures(done)
+    why = {"e2fsck": f"the check of {disk.device} did not end in 600 s", "mkfs.ext4": f"{disk.device} could not be formatted"}[tool]
+    assert why in message
