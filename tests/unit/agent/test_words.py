@@ -105,6 +105,24 @@ def test_the_address_outlives_the_lease_and_a_unit_renews_it(lease: Path, tmp_pa
     assert (tmp_path / f"statelite/dhclient.{INTERFACE}.lease").read_text() == "lease { }\n"
 
 
+def test_the_client_of_dracut_can_not_give_the_address_a_lifetime_again(lease: Path, tmp_path: Path) -> None:
+    """It renews while the agent works on, as it does where a boot takes longer than half a lease (seen in the lab)."""
+    script = f"""
+        ip link add {INTERFACE} type bridge
+        ip addr add 10.5.5.5/24 dev {INTERFACE} valid_lft 120 preferred_lft 120
+        (trap 'touch "$WORK/released"' TERM; sleep 1; ip addr change 10.5.5.5/24 dev {INTERFACE} valid_lft 120 preferred_lft 120) &
+        echo $! > /tmp/dhclient.{INTERFACE}.pid
+        . "$AGENT/lease.sh"
+        keep_address
+        wait
+        rm /tmp/dhclient.{INTERFACE}.pid
+        ip -4 addr show dev {INTERFACE}
+    """
+    assert lease.exists()
+    assert "valid_lft forever" in run(tmp_path, script, "--net")
+    assert not (tmp_path / "released").exists()
+
+
 def test_an_image_without_a_client_keeps_the_address_alone(lease: Path, tmp_path: Path) -> None:
     script = f"""
         ip link add {INTERFACE} type bridge

@@ -9,6 +9,11 @@ keep_address() {
         [ -s "$file" ] || continue
         interface=${file#/tmp/dhclient.}
         interface=${interface%.lease}
+        # Dracut's client, renewing once more, would give the address the lifetime of a lease again. It must end without a word.
+        if [ -s "/tmp/dhclient.$interface.pid" ]; then
+            read -r client < "/tmp/dhclient.$interface.pid"
+            kill -KILL "$client" 2> /dev/null || :
+        fi
         # The root, and every file of it, comes over this address: it must not go when a lease ends.
         ip -4 -o addr show dev "$interface" scope global | sed -n 's/.* inet \([^ ]*\) .*/\1/p' > "$RUN/addresses"
         while read -r address; do
