@@ -1,7 +1,7 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the Makefile calls: `python3.11 tests/run demo|check|test|bench|clean`; standard library only."""
+"""What the Makefile calls: `python3.11 tests/run demo|check|test|test-full|bench|clean`; standard library only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import clean
 import report
 import stages
 
-TARGETS = {"demo": stages.DEMO, "check": stages.CHECK, "test": stages.TEST, "bench": stages.BENCH}
+TARGETS = {"demo": stages.DEMO, "check": stages.CHECK, "test": stages.TEST, "test-full": stages.FULL, "bench": stages.BENCH}
 
 
 def main() -> int:

@@ -19,6 +19,10 @@ from setup import alone, copy_for_ansible_test, set_up, tracked
 
 FLOOR = "3.9"
 """The oldest Python that plugins/ run on."""
+FUZZ, FUZZ_LONG = 6, 600
+"""Seconds for each target of tests/fuzz."""
+BOOTS, EXAMPLES = "500", "10000"
+"""Random nodes that the full run boots, and random trees and tables that it lays out."""
 
 
 def ruff(log: Log) -> None:
@@ -65,8 +69,7 @@ def changelog(log: Log) -> None:
 
 
 def unit(log: Log) -> int:
-    arguments = ["-m", "pytest", "-p", "no:cacheprovider", "-q", "-n", "2", "--maxprocesses", "2", "tests/unit"]
-    return passed_by_pytest(log.run([venv("python"), *arguments], PYTHONPATH=str(WORKSPACE)))
+    return pytest(log, "tests/unit")
 
 
 def passed_by_pytest(text: str) -> int:
@@ -167,19 +170,67 @@ def molecule(log: Log) -> int:
 
 
 def lab(log: Log) -> int:
-    wrote = log.run([venv("python"), "tests/lab", "test"], seen=True)
-    passed = len(re.findall(r"^(?:ok|pass)\b", wrote, re.MULTILINE | re.IGNORECASE))
-    if passed == 0:
-        raise StageError("the lab printed no check that passed")
-    return passed
+    return counted(log.run([venv("python"), "tests/lab", "test"], seen=True))
 
 
 def demo(log: Log) -> None:
     log.run([venv("python"), "tests/lab", "demo"], seen=True)
 
 
-def bench(log: Log) -> None:
-    log.run([venv("python"), "tests/bench/agent.py"], seen=True, PYTHONPATH=str(WORKSPACE))
+def counted(wrote: str) -> int:
+    """Return how many lines say ok; raises StageError when none does."""
+    passed = len(re.findall(r"^(?:ok|pass)\b", wrote, re.MULTILINE | re.IGNORECASE))
+    if passed == 0:
+        raise StageError("nothing was measured or checked")
+    return passed
+
+
+def measured(log: Log, *sizes: tuple[str, ...], seen: bool) -> int:
+    """Run the benches, each in the sizes given (all when none is); both sides of each are measured in the same run."""
+    passed = 0
+    for name, *words in sizes:
+        passed += counted(log.run([venv("python"), f"tests/bench/{name}.py", *words], seen=seen, PYTHONPATH=str(WORKSPACE)))
+    return passed
+
+
+def bench(log: Log) -> int:
+    return measured(log, ("agent",), ("liteimg",), seen=True)
+
+
+def tripwire(log: Log) -> int:
+    """The benches in sizes that take seconds; their gates are of CPU time side by side, so they hold on a busy machine."""
+    return measured(log, ("agent", "60"), ("liteimg", "60", "2000"), seen=False)
+
+
+def fuzzed(log: Log, seconds: int) -> int:
+    return counted(log.run([venv("python"), "tests/fuzz", "--seconds", str(seconds)]))
+
+
+def fuzz(log: Log) -> int:
+    return fuzzed(log, FUZZ)
+
+
+def fuzz_long(log: Log) -> int:
+    return fuzzed(log, FUZZ_LONG)
+
+
+def pytest(log: Log, *paths: str, **extra: str) -> int:
+    arguments = ["-m", "pytest", "-p", "no:cacheprovider", "-q", "-n", "2", "--maxprocesses", "2", *paths]
+    return passed_by_pytest(log.run([venv("python"), *arguments], PYTHONPATH=str(WORKSPACE), **extra))
+
+
+def boots(log: Log) -> int:
+    """Boot many random nodes and compare each with its simulation."""
+    return pytest(log, "tests/unit/agent", STATELITE_BOOTS=BOOTS)
+
+
+def properties(log: Log) -> int:
+    """Lay out, verify, take back and kill with many random trees and tables."""
+    return pytest(log, "tests/unit/plugins/module_utils/lite/test_properties.py", STATELITE_EXAMPLES=EXAMPLES)
+
+
+def guest(log: Log) -> int:
+    return counted(log.run([venv("python"), "tests/guest"], seen=True))
 
 
 SETUP = Stage("setup", set_up, 1200, always=True)
@@ -193,13 +244,25 @@ LINT = (
 )
 UNIT = Stage("unit", unit, 600)
 CHECK = (SETUP, *LINT, UNIT)
-TEST = (
+BEFORE_LAB = (
     *CHECK,
     Stage("sanity", sanity, 600),
     Stage("units", units, 600),
+    Stage("tripwire", tripwire, 300),
     Stage("integration", integration, 900),
     Stage("molecule", molecule, 900),
-    Stage("lab", lab, 2400),
 )
-BENCH = (SETUP, Stage("bench", bench, 600))
+LAB = Stage("lab", lab, 2400)
+TEST = (*BEFORE_LAB, Stage("fuzz", fuzz, 300), LAB)
+BENCH = (SETUP, Stage("bench", bench, 900))
+FULL = (
+    *BEFORE_LAB,
+    Stage("fuzz", fuzz_long, 3600),
+    LAB,
+    Stage("guest", guest, 3600),
+    Stage("boots", boots, 7200),
+    Stage("properties", properties, 7200),
+    Stage("bench", bench, 900),
+)
+"""Everything of TEST, and what does not fit there: hours, on two cores."""
 DEMO = (SETUP, Stage("demo", demo, 3000))

@@ -63,3 +63,18 @@ def test_a_remark_stands_on_the_line_of_its_stage(stages, capsys, monkeypatch):
     monkeypatch.setattr(report, "LOGS", ROOT / "build" / "log" / "of-tests")
     assert report.run([report.Stage("tried", lambda log: log.remark("half of it"), 10)]) == 0
     assert "half of it" in capsys.readouterr().out.splitlines()[0]
+
+
+def test_the_full_run_leaves_nothing_out(stages):
+    names = [stage.name for stage in stages.FULL]
+    assert {stage.name for stage in (*stages.TEST, *stages.BENCH)} <= set(names)
+    assert len(names) == len(set(names))
+    assert {"guest", "boots", "properties"} <= set(names)
+    assert stages.FUZZ_LONG >= 600
+
+
+def test_a_bench_that_measured_nothing_is_a_failure(stages):
+    assert stages.measured(Wrote("ok   60 entries\nok   60 rows\n"), ("agent",), ("liteimg", "60"), seen=False) == 4
+    for stage in (stages.bench, stages.tripwire, stages.fuzz, stages.guest):
+        with pytest.raises(stages.StageError):
+            stage(Wrote("fail 60 entries\n"))
