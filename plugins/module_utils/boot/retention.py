@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..apply.commands import run_command
 from ..apply.files import read_bytes
 from ..apply.generations import Generation, current, generations
+from ..apply.removal import mounts_under, remove_tree
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import Image, images, osimage
 from ..nodes.reports import SPOOL, spooled_boots
@@ -34,8 +34,6 @@ SPEC: dict[str, Any] = {
 INFO_SPEC: dict[str, Any] = {name: SPEC[name] for name in ("image", "spool", "site")}
 GONE = re.compile(r"\.[1-9][0-9]*\.removed")
 WORD = re.compile(r"statelite\.(image|generation)=(\S+)")
-LIMIT = 1800.0
-"""Seconds that the removal of one tree may take."""
 
 Reasons = dict[int, list[str]]
 
@@ -129,11 +127,11 @@ class PrunePlan:
     def apply(self) -> None:
         """Remove: each generation is renamed first, so that no half of one is ever taken for a whole."""
         for pair in self._pairs:
-            _delete(pair)
+            remove_tree(pair)
         for generation in self._going:
             os.rename(generation.path, os.path.join(os.path.dirname(generation.path), f".{generation.number}.removed"))
         for path in _left(self._image.rootimgdir):
-            _delete(path)
+            remove_tree(path)
 
 
 def _left(rootimgdir: str) -> list[str]:
@@ -141,18 +139,6 @@ def _left(rootimgdir: str) -> list[str]:
     directory = os.path.join(rootimgdir, "generations")
     names = os.listdir(directory) if os.path.isdir(directory) else []
     return [os.path.join(directory, name) for name in sorted(names) if GONE.fullmatch(name)]
-
-
-def _delete(path: str) -> None:
-    run_command(["rm", "-rf", "--one-file-system", "--", path], limit=LIMIT, mend=f"Look at {path}, and remove it")
-
-
-def _mounts_in(path: str) -> list[str]:
-    """Return the mount points at or below a directory."""
-    real = os.path.realpath(path)
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
-        points = [re.sub(r"\\([0-7]{3})", lambda code: chr(int(code.group(1), 8)), line.split()[4]) for line in stream]
-    return [point for point in points if point == real or point.startswith(f"{real}/")]
 
 
 def _site(params: Mapping[str, Any]) -> tuple[Site, str, Image, frozenset[str]]:
@@ -176,7 +162,7 @@ def read_and_plan(params: Mapping[str, Any], _warn: Callable[[str], None]) -> Pr
     raise_faults(
         Fault(point, f"something is mounted in generation {generation.number} of {image.name}", f"umount {point}")
         for generation in going
-        for point in _mounts_in(generation.path)
+        for point in mounts_under(generation.path)
     )
     kept = {number: why for number, why in reasons.items() if why}
     return PrunePlan(image, going, _pairs(path, names, {generation.number for generation in going}), kept)

@@ -22,6 +22,7 @@ from ..apply.commands import run_command
 from ..apply.files import write_file
 from ..apply.generations import INITRD, KERNEL, ROOTIMG, Generation, next_number, staging
 from ..apply.lock import only_run
+from ..apply.removal import remove_tree
 from ..apply.root import Root
 from ..errors import SiteError
 from .credentials import put_credentials
@@ -29,7 +30,7 @@ from .definition import Definition
 from .identity import remove_identity
 from .initramfs import available_drivers, build_initramfs, chosen_drivers, kernel_of, kernels, put_agent
 from .inputs import Inputs
-from .mounts import beside_chroot, remove_tree
+from .mounts import beside_chroot
 from .tree import put
 
 FORMAT = 1

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..apply.files import read_bytes, sync_directory, write_file
 from ..apply.lock import only_run
+from ..apply.removal import remove_tree
 from ..errors import SiteError
 from ..nodes.site import Site
 from ..tables.columns import Row
@@ -22,7 +23,6 @@ from ..tables.schema import TABLES
 from ..tables.store import DEFAULT_SITE, Store, open_store
 from .media import Medium, recognise
 from .medium_sources import Source, source_at
-from .mounts import remove_tree
 
 METHODS = ("install", "netboot", "statelite")
 RECORD = ".statelite-medium.json"

@@ -1,7 +1,7 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mounts that cannot be left behind, and deleting a tree without following one.
+"""Mounts that cannot be left behind.
 
 Every tool of a build runs in a mount and process namespace of its own, which ends with this process
 whatever kills it: the kernel then drops the mounts and kills every process. So nothing of /dev, /proc
@@ -11,11 +11,6 @@ or /sys is ever mounted where the management node, or the next run, could see it
 from __future__ import annotations
 
 import os
-import re
-import sys
-
-from ..apply.commands import run_command
-from ..errors import SiteError
 
 DIE_WITH_US = ("setpriv", "--pdeathsig", "KILL", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')
 """SIGKILL when this process dies; the test is for a parent that died before the signal was asked for."""
@@ -55,27 +50,3 @@ def in_chroot(rootimg: str, *command: str) -> list[str]:
 def beside_chroot(rootimg: str, *command: str) -> list[str]:
     """Return `command` as it runs outside `rootimg`, with /dev, /proc and /sys inside it for a chroot of its own."""
     return alone("sh", "-c", PREPARE + 'exec "$@"', "statelite", rootimg, *command)
-
-
-def mounts_under(path: str, mountinfo: str = "/proc/self/mountinfo") -> list[str]:
-    """Return the mount points at or below `path`, the deepest and latest first."""
-    with open(mountinfo, encoding=sys.getfilesystemencoding(), errors="surrogateescape") as stream:
-        points = [re.sub(r"\\([0-7]{3})", lambda code: chr(int(code.group(1), 8)), line.split()[4]) for line in stream]
-    real = os.path.realpath(path)
-    return [point for point in reversed(points) if point == real or point.startswith(real + "/")]
-
-
-def remove_tree(path: str) -> None:
-    """Delete `path`, which is a tree of ours: unmount what is mounted in it, then delete on this file system only.
-
-    Raises SiteError when something in it cannot be unmounted; nothing is deleted then.
-    """
-    if not os.path.lexists(path):
-        return
-    mend = f"See what uses the mounts below {path} (fuser -vm), unmount them and run genimage again"
-    for point in mounts_under(path):
-        run_command(["umount", "--", point], limit=60, mend=mend)
-    left = mounts_under(path)
-    if left:
-        raise SiteError.of(path, f"{left[0]} is still mounted", mend)
-    run_command(["rm", "-rf", "--one-file-system", "--", path], limit=1800, mend=f"Look at {path} and remove it")

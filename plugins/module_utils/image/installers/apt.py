@@ -15,8 +15,9 @@ from typing import Any
 
 from ...apply.commands import ENVIRONMENT, run_command
 from ...apply.files import read_bytes
+from ...apply.removal import remove_tree
 from ...errors import Fault
-from ..mounts import alone, remove_tree
+from ..mounts import alone
 from ..pkglist import Pass
 from ..sources import Source
 from .order import Order

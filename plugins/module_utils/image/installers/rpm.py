@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...apply.commands import ENVIRONMENT
+from ...apply.removal import remove_tree
 from ...errors import Fault
-from ..mounts import remove_tree
 from ..pkglist import Pass
 from ..sources import parse_source
 from .order import Order

@@ -28,8 +28,8 @@ import sys
 import time
 from pathlib import Path
 
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.removal import mounts_under
 from ansible_collections.diskless.statelite.plugins.module_utils.image.genimage import SPEC, plan_genimage
-from ansible_collections.diskless.statelite.plugins.module_utils.image.mounts import mounts_under
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.entry import entries_for
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.treeplan import Wanted, plan_tree
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site

@@ -128,7 +128,7 @@ def test_nothing_goes_while_no_generation_is_published(server):
 
 def test_a_mount_in_a_generation_is_refused_by_name(server, monkeypatch):
     inside = str(server.images / "generations/2/rootimg/etc")
-    monkeypatch.setattr(retention, "_mounts_in", lambda path: [inside] if inside.startswith(path + "/") else [])
+    monkeypatch.setattr(retention, "mounts_under", lambda path: [inside] if inside.startswith(path + "/") else [])
     with pytest.raises(SiteError, match=r"something is mounted in generation 2 of img\. umount"):
         server.plan()
 
@@ -136,15 +136,15 @@ def test_a_mount_in_a_generation_is_refused_by_name(server, monkeypatch):
 @pytest.mark.parametrize("cut", range(1, 9))
 def test_a_run_that_is_cut_off_is_finished_by_the_next(server, monkeypatch, cut):
     calls = []
-    really = retention.run_command
+    really = retention.remove_tree
 
-    def delete(command, **options):
-        calls.append(command)
+    def remove(path):
+        calls.append(path)
         if len(calls) == cut:
             raise KeyboardInterrupt
-        return really(command, **options)
+        really(path)
 
-    monkeypatch.setattr(retention, "run_command", delete)
+    monkeypatch.setattr(retention, "remove_tree", remove)
     with pytest.raises(KeyboardInterrupt):
         server.plan().apply()
     monkeypatch.undo()

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.removal import mounts_under
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.root import Root
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.image.credentials import read_credentials, with_root_hash
@@ -25,7 +26,6 @@ from ansible_collections.diskless.statelite.plugins.module_utils.image.initramfs
     network_module,
 )
 from ansible_collections.diskless.statelite.plugins.module_utils.image.inputs import package_differences
-from ansible_collections.diskless.statelite.plugins.module_utils.image.mounts import mounts_under
 from ansible_collections.diskless.statelite.plugins.module_utils.image.packages import split_sources
 from ansible_collections.diskless.statelite.plugins.module_utils.image.tree import TreeFile, put, read_tree
 

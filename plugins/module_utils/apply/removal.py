@@ -1,0 +1,37 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deleting a tree without following what is mounted in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+
+from ..errors import SiteError
+from .commands import run_command
+
+
+def mounts_under(path: str, mountinfo: str = "/proc/self/mountinfo") -> list[str]:
+    """Return the mount points at or below `path`, the deepest and latest first."""
+    with open(mountinfo, encoding=sys.getfilesystemencoding(), errors="surrogateescape") as stream:
+        points = [re.sub(r"\\([0-7]{3})", lambda code: chr(int(code.group(1), 8)), line.split()[4]) for line in stream]
+    real = os.path.realpath(path)
+    return [point for point in reversed(points) if point == real or point.startswith(real + "/")]
+
+
+def remove_tree(path: str) -> None:
+    """Delete `path`, which is a tree of ours: unmount what is mounted in it, then delete on this file system only.
+
+    Raises SiteError when something in it cannot be unmounted; nothing is deleted then.
+    """
+    if not os.path.lexists(path):
+        return
+    mend = f"See what uses the mounts below {path} (fuser -vm), unmount them and run again"
+    for point in mounts_under(path):
+        run_command(["umount", "--", point], limit=60, mend=mend)
+    left = mounts_under(path)
+    if left:
+        raise SiteError.of(path, f"{left[0]} is still mounted", mend)
+    run_command(["rm", "-rf", "--one-file-system", "--", path], limit=1800, mend=f"Look at {path} and remove it")
