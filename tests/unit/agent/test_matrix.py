@@ -1,10 +1,11 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every lawful chain of storages, down to three listed directories and an entry in the last, in both attachments; every other pair is refused."""
+"""Every lawful chain of storages, down to three listed directories and an entry in the last; every other pair is refused."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -13,19 +14,30 @@ from ansible_collections.diskless.statelite.plugins.module_utils.errors import S
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.rules import refusal
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.lite import parse_options
 
-from .derived import Derived, directory, file
+from .derived import Derived, Line, directory, file
+from .disks import Disks
+from .node import Boot
 
 PARENTS, LEAVES = ("tmpfs", "persistent"), ("tmpfs", "persistent", "ro", "con")
-SEEN = {"tmpfs": ("tmpfs", True), "persistent": ("persistent", True), "ro": ("image", "EROFS"), "con": ("tmpfs", True)}
+SEEN = {
+    "tmpfs": ("tmpfs", True),
+    "persistent": ("persistent", True),
+    "localdisk": ("localdisk", True),
+    "ro": ("image", "EROFS"),
+    "con": ("tmpfs", True),
+}
 
 
-@pytest.mark.parametrize("attachment", ["link", "bind"])
-@pytest.mark.parametrize("depth", [2, 3])
-def test_every_chain_of_storages_keeps_what_it_should(attachment: str, depth: int, tmp_path: Path, pki: Path) -> None:
+Right = dict[str, tuple[str, object, object]]
+"""By path: what it lies on, whether it can be written, its content."""
+
+
+def laid_out(attachment: str, chains: Iterable[Sequence[str]]) -> tuple[list[tuple[str, str, str]], list[Line], Right]:
+    """Return rows, image and what is right, for chains of storages of which each lies in the one before it."""
     rows: list[tuple[str, str, str]] = []
     image = [directory("/p")]
-    right: dict[str, tuple[str, object, object]] = {}
-    for number, chain in enumerate(product(*[PARENTS] * depth, LEAVES)):
+    right: Right = {}
+    for number, chain in enumerate(chains):
         place = f"/p/{number}"
         image.append(directory(place))
         for step, storage in enumerate(chain[:-1]):
@@ -42,14 +54,39 @@ def test_every_chain_of_storages_keeps_what_it_should(attachment: str, depth: in
             image += [directory(f"{place}/dir"), file(f"{place}/dir/in", "in\n")]
             rows += [("img1", f"{place}/{name}/", f"{attachment},{leaf}") for name in ("dir", "new/dir")]
             right |= {f"{place}/dir/in": (*SEEN[leaf], "in\n"), f"{place}/new/dir": (*SEEN[leaf], None)}
+    return rows, image, right
+
+
+def seen(boot: Boot, right: Right) -> Right:
+    """Return of a boot what must be right."""
+    return {path: (boot.seen[path]["backing"], boot.seen[path]["writable"], boot.seen[path].get("content")) for path in right}
+
+
+@pytest.mark.parametrize("attachment", ["link", "bind"])
+@pytest.mark.parametrize("depth", [2, 3])
+def test_every_chain_of_storages_keeps_what_it_should(attachment: str, depth: int, tmp_path: Path, pki: Path) -> None:
+    rows, image, right = laid_out(attachment, product(*[PARENTS] * depth, LEAVES))
     derived = Derived(tmp_path, pki, rows, image)
-    first = derived.boot().seen
-    assert {path: tuple(first[path].get(key) for key in ("backing", "writable", "content")) for path in right} == right
-    second = derived.boot().seen
-    assert {path: tuple(second[path].get(key) for key in ("backing", "writable", "content")) for path in right} == right
+    for _boot in range(2):
+        assert seen(derived.boot(), right) == right
 
 
-WORDS = [f"{attachment},{storage}" for attachment in ("link", "bind") for storage in LEAVES]
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_every_chain_with_a_local_disk_keeps_what_it_should(depth: int, tmp_path: Path, pki: Path, disks: Disks) -> None:
+    chains = [chain for chain in product(*[(*PARENTS, "localdisk")] * depth, (*LEAVES, "localdisk")) if "localdisk" in chain]
+    # Of the deepest, those that come back to a storage that they had left.
+    chains = [chain for chain in chains if depth < 3 or (chain[0] == chain[2] and chain[1] != chain[0])]
+    rows, image, right = laid_out("bind", chains)
+    derived = Derived(tmp_path, pki, rows, image)
+    disk = disks.add(48 * 1024 * 1024)
+    disk.make(disks.label)
+    disks.declare(derived.node)
+    for _boot in range(2):
+        disk.shown(derived.node)
+        assert seen(derived.boot(), right) == right
+
+
+WORDS = [f"{attachment},{storage}" for attachment in ("link", "bind") for storage in LEAVES] + ["localdisk"]
 
 
 @pytest.mark.parametrize("parent", WORDS)
