@@ -10,10 +10,11 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from box import Box
 from places import BUILD, LAB
-from processes import LabError, run
+from processes import LabError, output_of, run
 
 PLAYBOOK = "diskless.statelite.site"
 INVENTORY = LAB / "inventory"
@@ -36,16 +37,28 @@ def converge(box: Box, log: Path, variables: Mapping[str, object] | None = None,
 
 def play(box: Box, log: Path, playbook: str, options: Sequence[str] = ()) -> str:
     """Run a playbook against the box and return what Ansible wrote, which is in `log`; raise LabError when a task failed."""
-    ssh = " ".join(box.ssh_options())
-    environment = {
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    command = [program, "--inventory", str(INVENTORY), "--diff", *options, playbook]
+    run(command, log=log, limit=LIMIT, environment=environment(box))
+    return log.read_text(encoding="utf-8", errors="replace")
+
+
+def ask(box: Box, module: str, arguments: Mapping[str, object]) -> dict[str, Any]:
+    """Run one module of the collection on the box and return its result; raise LabError when it fails."""
+    program = str(Path(sys.executable).with_name("ansible"))
+    command = [program, "--inventory", str(INVENTORY), "management_node", "--module-name", f"diskless.statelite.{module}"]
+    command += ["--args", json.dumps(dict(arguments))]
+    text = output_of(command, log=box.logs / "modules.log", limit=LIMIT, environment=environment(box))
+    return dict(json.loads(text.partition(" => ")[2]))
+
+
+def environment(box: Box) -> dict[str, str]:
+    """Return the environment in which Ansible finds this collection and the box."""
+    return {
         "ANSIBLE_COLLECTIONS_PATH": str(BUILD / "workspace"),
         "ANSIBLE_HOME": str(box.directory / "ansible"),
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_PIPELINING": "1",
-        "ANSIBLE_SSH_ARGS": ssh,
+        "ANSIBLE_SSH_ARGS": " ".join(box.ssh_options()),
         "ANSIBLE_DISPLAY_OK_HOSTS": "true",
     }
-    program = str(Path(sys.executable).with_name("ansible-playbook"))
-    command = [program, "--inventory", str(INVENTORY), "--diff", *options, playbook]
-    run(command, log=log, limit=LIMIT, environment=environment)
-    return log.read_text(encoding="utf-8", errors="replace")

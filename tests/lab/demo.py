@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 import claims
+import drives
 import kills
+import levels
+import predictions
 import reports
+import volumes
 from converge import RECAP, converge, play
 from facts import table
 from lab import Lab
@@ -19,39 +23,53 @@ BOOT_LIMIT = 600
 OFF_LIMIT = 240
 ABSENT = 60
 """Seconds that the answer service stays away from a node that asks for it."""
+DONE = r"STATELITE node="
+"""What a node's agent says at its end."""
 SERVICE = "statelite-answer.service"
 PACKAGE_LIST = "/install/custom/netboot/debian/compute.pkglist"
 
 
 def demo(lab: Lab) -> bool:
     """Play the demonstration; return whether every fact is as it must be."""
-    walk_through(lab)
+    two_nodes_boot(lab)
+    image_is_rebuilt(lab)
+    first_node_starts_again(lab)
+    claims.of_the_lease(lab)
+    first_node_is_up_again(lab)
     return conclusion(lab)
 
 
 def test(lab: Lab) -> bool:
-    """Play the demonstration, then look at the boot reports and start a node while the answer service is away."""
-    walk_through(lab, killing=True)
-    reports.agree(lab)
-    service_comes_back(lab)
-    reports.agree(lab)
+    """Play the demonstration and look at more on its way: killed builds, boot reports, missing levels, a service that is away, copies."""
+    two_nodes_boot(lab)
+    image_is_rebuilt(lab, killing=True)
+    levels.optional_ones_go_missing(lab)
+    first_node_starts_again(lab)
+    claims.of_the_lease(lab)
+    reports.agree(lab, lab.second)
+    second_node_is_asked_for_much(lab)
+    first_node_is_up_again(lab)
+    levels.were_left_out(lab, lab.first)
+    reports.agree(lab, lab.first)
+    second_node_gets_all(lab)
+    reports.agree(lab, lab.second, overlays="0")
+    volumes.copied_alike(lab)
     sample_tables_fit(lab)
     return conclusion(lab)
 
 
-def walk_through(lab: Lab, killing: bool = False) -> None:
-    """From a bare management node to two nodes, of which one booted twice; what is seen on the way are the facts.
-
-    With `killing`, the rebuild of the image is killed a few times before it may end.
-    """
+def two_nodes_boot(lab: Lab) -> None:
+    """From a bare management node to two nodes that run; what is seen on the way are the facts."""
     site_is_made(lab)
+    drives.before_the_first_boot(lab)
+    predictions.foretell(lab, *lab.nodes)
     nodes_boot(lab)
     claims.of_running_nodes(lab)
+    drives.at_the_first_boot(lab)
+    for node in lab.nodes:
+        predictions.prove(lab, node)
+    levels.are_mounted_as_said(lab)
     claims.of_server_side_changes(lab)
-    image_is_rebuilt(lab, killing)
-    first_node_boots_again(lab)
-    claims.of_the_second_boot(lab)
-    claims.of_the_lease(lab)
 
 
 def site_is_made(lab: Lab) -> None:
@@ -75,9 +93,13 @@ def nodes_boot(lab: Lab) -> None:
             lab.talk.wait_until_up(node, BOOT_LIMIT)
 
 
-def image_is_rebuilt(lab: Lab, killing: bool) -> None:
-    """Add a package to the image's list and converge while both nodes run."""
+def image_is_rebuilt(lab: Lab, killing: bool = False) -> None:
+    """Add a package to the image's list and 200 MB to its content, and converge while both nodes run.
+
+    With `killing`, the rebuild is killed a few times before it may end.
+    """
     lab.box.command(f"echo less >> {PACKAGE_LIST}")
+    volumes.grow(lab)
     if killing:
         kills.genimage_is_killed(lab)
     log = lab.run / "converge-3.log"
@@ -88,13 +110,22 @@ def image_is_rebuilt(lab: Lab, killing: bool) -> None:
     claims.of_a_rebuild(lab)
 
 
-def first_node_boots_again(lab: Lab) -> None:
+def first_node_starts_again(lab: Lab) -> None:
     """Power the first node off in order and on again."""
     with lab.progress.stage("n1 powers itself off", lab.first.console):
         switch_off(lab, lab.first)
-    with lab.progress.stage("n1 boots a second time, n2 works on", lab.run / "n1-boot2.log"):
-        lab.first.start()
+    predictions.foretell(lab, lab.first)
+    lab.first.start()
+
+
+def first_node_is_up_again(lab: Lab) -> None:
+    """Look at the second boot of the first node."""
+    with lab.progress.stage("n1 boots a second time", lab.first.console):
         lab.talk.wait_until_up(lab.first, BOOT_LIMIT)
+    claims.of_the_second_boot(lab)
+    drives.at_the_second_boot(lab)
+    predictions.prove(lab, lab.first)
+    volumes.cost_nothing(lab)
 
 
 def switch_off(lab: Lab, node: Node) -> None:
@@ -103,22 +134,32 @@ def switch_off(lab: Lab, node: Node) -> None:
     node.wait_off(OFF_LIMIT)
 
 
-def service_comes_back(lab: Lab) -> None:
-    """Boot the second node while the answer service is away for a minute; it waits, and comes up when the service is back."""
+def second_node_is_asked_for_much(lab: Lab) -> None:
+    """Start the second node, which must copy now, while the answer service is away and a level that it must have is missing."""
     node = lab.second
-    log = lab.run / f"n2-boot{node.boots + 1}.log"
+    with lab.progress.stage("n1 boots a second time until it has its plan, n2 works on", lab.first.console):
+        lab.first.wait_for(DONE, BOOT_LIMIT)
     with lab.progress.stage("n2 powers itself off, the answer service is stopped", node.console):
         switch_off(lab, node)
         lab.box.command(f"systemctl stop {SERVICE}")
-    with lab.progress.stage(f"n2 boots; the answer service comes back after {ABSENT} s", log):
-        node.start()
+    levels.a_required_one_is_down(lab)
+    volumes.copy_all(lab)
+    predictions.foretell(lab, node)
+    node.start()
+
+
+def second_node_gets_all(lab: Lab) -> None:
+    """Let the second node wait for the answer service, then for the level; it comes up when both are back."""
+    node = lab.second
+    with lab.progress.stage(f"n2 boots; the answer service comes back after {ABSENT} s", node.console):
         node.wait_for(r"statelite: boot plan: ", BOOT_LIMIT)
-        if node.appears(r"STATELITE node=", ABSENT):
+        if node.appears(DONE, ABSENT):
             raise LabError(f"n2 booted without a plan from the service that was away; its console is {node.console}")
         lab.box.command(f"systemctl start {SERVICE}")
-        done = lab.talk.wait_until_up(node, BOOT_LIMIT)
+    done = levels.the_required_one_returns(lab, node, BOOT_LIMIT)
     seen = f"plan={done[3]} failed={done[5]}, {lab.talk.ask(node, {'state': 'systemctl is-system-running'})['state']}"
     lab.saw(f"the answer service was away for {ABSENT} s: the node waited, then", "n2", seen, "plan=service failed=0, running")
+    predictions.prove(lab, node)
 
 
 def sample_tables_fit(lab: Lab) -> None:

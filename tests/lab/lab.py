@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from box import Box
 from facts import Fact
 from nodes import Talk
 from progress import Progress
+from proof import Proof
 from qemu import Node
 
 
@@ -28,6 +31,12 @@ class Lab:
     facts: list[Fact] = field(default_factory=list)
     generations: dict[str, str] = field(default_factory=dict)
     """The generation of its image that each node booted first."""
+    precious: str = ""
+    """A digest of the disk that nobody may touch."""
+    foretold: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What node_view_info told of each node before its last boot."""
+    proofs: dict[tuple[str, int], Proof] = field(default_factory=dict)
+    """What each node proved of each boot."""
 
     @property
     def nodes(self) -> tuple[Node, Node]:

@@ -66,9 +66,11 @@ def run(arguments: Sequence[str], *, log: Path, limit: float, environment: Mappi
     _finish(arguments, log, limit, b"", environment or {}, captured=False)
 
 
-def output_of(arguments: Sequence[str], *, log: Path, limit: float, stdin: bytes = b"") -> str:
+def output_of(
+    arguments: Sequence[str], *, log: Path, limit: float, stdin: bytes = b"", environment: Mapping[str, str] | None = None
+) -> str:
     """Run a command as `run` does, `stdin` on its standard input; return what it wrote to stdout, which is added to `log` at its end."""
-    return _finish(arguments, log, limit, stdin, {}, captured=True)
+    return _finish(arguments, log, limit, stdin, environment or {}, captured=True)
 
 
 class Server:

@@ -250,3 +250,15 @@ def differences(group: Mapping[str, Any], proof: Proof) -> list[Difference]:
         if told.get(path) != done.get(path):
             found.append(Difference(path, "entry", " ".join(told.get(path, ("none",))), " ".join(done.get(path, ("none",)))))
     return sorted(found, key=lambda difference: (difference.path, difference.what))
+
+
+def alike(one: Proof, other: Proof, places: Iterable[str]) -> tuple[int, list[str]]:
+    """Return how many paths two nodes have at and below `places`, and which of them are not the same on both."""
+    words = ("owner", *(word for word in COMPARED if word != "origin"))
+    inside = tuple(f"{place}/" for place in places)
+    first, second = (
+        {path: {word: row.get(word) for word in words} for path, row in proof.rows.items() if f"{path}/".startswith(inside)}
+        for proof in (one, other)
+    )
+    paths = sorted(first.keys() | second.keys())
+    return len(paths), [path for path in paths if first.get(path) != second.get(path)]

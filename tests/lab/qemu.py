@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import network
@@ -21,14 +23,30 @@ milliseconds, and the kernel stood still for minutes (seen with QEMU 7.2)."""
 POLL = 1.0
 
 
+@dataclass(frozen=True)
+class Drive:
+    """A disk of a node: its serial number, and the file in which its blocks are."""
+
+    serial: str
+    file: Path
+
+    def arguments(self) -> list[str]:
+        """Return QEMU's words for it."""
+        return [
+            "-drive", f"if=none,id={self.serial},format=raw,file={self.file}",
+            "-device", f"virtio-blk-pci,drive={self.serial},serial={self.serial}",
+        ]  # fmt: skip
+
+
 class Node:
     """One PC with a tap on the lab's bridge; it can be started again after it ended."""
 
-    def __init__(self, name: str, mac: str, address: str, logs: Path) -> None:
+    def __init__(self, name: str, mac: str, address: str, logs: Path, drives: Sequence[Drive] = ()) -> None:
         self.name = name
         self.mac = mac
         self.address = address
         self.logs = logs
+        self.drives = drives
         self.boots = 0
         self.server: Server | None = None
         self.tap = f"tap-{name}"
@@ -46,7 +64,7 @@ class Node:
             "qemu-system-x86_64", "-accel", ACCELERATOR, "-machine", "pc", "-cpu", PROCESSOR, "-smp", "1", "-m", MEMORY, "-name", self.name,
             "-nodefaults", "-display", "none", "-boot", "n", "-serial", f"file:{self.console}",
             "-netdev", f"tap,id=lan,ifname={self.tap},script=no,downscript=no", "-device", f"virtio-net-pci,netdev=lan,mac={self.mac}",
-            "-device", "virtio-rng-pci",
+            "-device", "virtio-rng-pci", *(word for drive in self.drives for word in drive.arguments()),
         ]  # fmt: skip
         self.server = Server(f"node {self.name}", command, self.logs / f"{self.name}-qemu.log")
 

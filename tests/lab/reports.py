@@ -14,18 +14,21 @@ from processes import LabError
 from qemu import Node
 
 SPOOL = "/var/spool/statelite/reports"
-ON = {"tmpfs": ("tmpfs", "overlay"), "con": ("tmpfs",), "persistent": ("nfs4",), "ro": ("nfs4",)}
+ON = {"tmpfs": ("tmpfs", "overlay"), "con": ("tmpfs",), "persistent": ("nfs4",), "localdisk": ("ext4",), "ro": ("nfs4",)}
 """The file systems on which an entry of each storage is found on a node; what lies in an overlay is on it too."""
 
 
-def agree(lab: Lab) -> None:
-    """Compare, for both nodes and entry by entry, the report with the layout of the node's image and with the node itself."""
-    with lab.progress.stage("the boot reports are compared with the images and the nodes, entry by entry", lab.box.commands):
-        for node in lab.nodes:
-            of_node(lab, node)
+def agree(lab: Lab, node: Node, overlays: str = r"[1-9]\d*") -> None:
+    """Compare, entry by entry, a node's report with the layout of its image and with the node itself.
+
+    `overlays` is the pattern of how many directories must lie over their source.
+    """
+    title = f"the boot report of {node.name} is compared with its image and with itself, entry by entry"
+    with lab.progress.stage(title, lab.box.commands):
+        of_node(lab, node, overlays)
 
 
-def of_node(lab: Lab, node: Node) -> None:
+def of_node(lab: Lab, node: Node, overlays: str) -> None:
     """Note as facts what the report of one node says, and where an entry is not what the layout and the report say."""
     report = json.loads(lab.box.command(f"cat {SPOOL}/{node.name}.json"))["report"]
     own = json.loads(lab.talk.ask(node, {"report": "cat /.statelite/report.json"})["report"])
@@ -41,7 +44,7 @@ def of_node(lab: Lab, node: Node) -> None:
     failed = sorted(path for path, entry in said.items() if entry["status"] != "done")
     lab.saw("entries that the report does not call done", node.name, " ".join(failed) or "none", "none")
     laid_over = {path for path, entry in said.items() if entry["message"] == "overlay"}
-    lab.saw("volatile directories that lie over their source, by the report", node.name, str(len(laid_over)), r"[1-9]\d*")
+    lab.saw("volatile directories that lie over their source, by the report", node.name, str(len(laid_over)), overlays)
     wrong = differing(lab, node, [entry for entry in entries if entry["storage"] in ON], laid_over)
     title = f"entries (of {len(entries)}) that are not on the file system of their storage"
     lab.saw(title, node.name, " ".join(wrong) or "none", "none")

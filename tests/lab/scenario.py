@@ -13,6 +13,7 @@ from pathlib import Path
 
 import box
 import demo
+import drives
 import mirror
 import network
 import places
@@ -69,8 +70,9 @@ def raise_lab(run: Path, progress: Progress, ends: ExitStack) -> Lab:
         ends.callback(machine.stop)
         machine.wait_until_up()
     nodes = []
+    disks = drives.make(machine, log)
     for name, mac, address in NODES:
-        node = Node(name, mac, address, run)
+        node = Node(name, mac, address, run, disks[name])
         ends.callback(node.stop)
         nodes.append(node)
     return Lab(run, progress, machine, Talk(machine), nodes[0], nodes[1])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.simulate import Simulation, Wish
-from ansible_collections.diskless.statelite.tests.lab.proof import Proof, ProofError, differences, mounts_of, read_of
+from ansible_collections.diskless.statelite.tests.lab.proof import Proof, ProofError, alike, differences, mounts_of, read_of
 
 from .node import Boot, Node
 from .predicted import RESOLVER, sight
@@ -175,6 +175,26 @@ def test_another_content_or_name_of_the_node_is_found(boot: tuple[dict[str, Any]
     assert [each.path for each in differences(told, Proof({**files, "plan": renamed}))] == ["/etc/hostname"]
     refused = files["writes"].replace(b"/srv/data\0written", b"/srv/data\0No space left on device")
     assert [each.what for each in differences(told, Proof({**files, "writes": refused}))] == ["a write"]
+
+
+def test_overlays_and_copies_prove_the_same_and_a_difference_is_found(tmp_path: Path, pki: Path) -> None:
+    node = node_with(tmp_path, pki, {"/srv/data/": "tmpfs", "/srv/other/": "bind,tmpfs"})
+    for name, mode in (("data/a b", 0o640), ("data/in/secret", 0o4711), ("other/x", 0o600)):
+        node.file(f"image/rootimg/srv/{name}", f"{name}\n", mode)
+    os.chown(node.root / "srv/data/in", 1, 2)
+    (node.root / "srv/data/link").symlink_to("a b")
+    node.lay_out()
+    laid = proved(node)[1]
+    node.tables["site"].append({"key": "litecopy", "value": "ALL"})
+    node.lay_out()
+    told, copied = proved(node)
+    assert [str(each) for each in differences(told, copied)] == []
+    assert [{result[2] for result in proof.results.values()} for proof in (laid, copied)] == [{"overlay"}, {"-"}]
+    assert alike(laid, copied, ["/srv/data", "/srv/other"]) == (7, [])
+    copied.rows["/srv/data/in"]["owner"] = "0:0"
+    del copied.rows["/srv/other/x"]
+    assert alike(laid, copied, ["/srv/data"]) == (5, ["/srv/data/in"])
+    assert alike(laid, copied, ["/srv/other"]) == (2, ["/srv/other/x"])
 
 
 def test_a_proof_that_was_cut_short_is_refused(boot: tuple[dict[str, Any], dict[str, bytes]]) -> None:
