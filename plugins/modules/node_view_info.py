@@ -153,7 +153,9 @@ groups:
       type: list
       elements: dict
     levels:
-      description: The levels in order of the search, and whether they are mounted, fail or are not seen from here.
+      description:
+        - The levels in order of the search, and whether they are mounted, fail or are not seen from here. Of one that each node has
+          of its own (C(own)) the directory is that of the first of the nodes.
       type: list
       elements: dict
     notes:

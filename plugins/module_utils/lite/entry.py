@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -105,11 +105,15 @@ def liteattach_of(site: Site, image: str) -> str:
     return word
 
 
-def entries_for(site: Site, image: str) -> list[Entry]:
+def entries_for(site: Site, image: str) -> Sequence[Entry]:
     """Return the entries that the litefile table gives an image, sorted by path.
 
     Raises SiteError with every fault of the image's rows.
     """
+    return site.once(("entries", image), lambda: _entries_for(site, image))
+
+
+def _entries_for(site: Site, image: str) -> list[Entry]:
     known, liteattach = osimage(site, image), liteattach_of(site, image)
     try:
         rows = rows_for_image(site, "litefile", known)

@@ -106,10 +106,11 @@ def _faults(faults: Iterable[Mapping[str, str]]) -> list[str]:
 def text_of_group(group: Alike) -> list[str]:
     """Return the lines of nodes that are alike."""
     seen = group.seen
+    of_one = f" (this one for {group.nodes[0]}; each node has its own)" if len(group.nodes) > 1 else ""
     lines = [f"{count_of(len(group.nodes), 'node')} alike: {names_of(group.nodes)}", *_faults(seen.faults)]
     for level in seen.levels:
         message = f": {level['message']}" if "message" in level else ""
-        lines.append(f"  level {level['level']} {level['source']} {level['status']}{message}")
+        lines.append(f"  level {level['level']} {level['source']} {level['status']}{message}{of_one if level['own'] else ''}")
     lines += [f"  entry {one['path']} {one['status']}: {one['message']}" for one in seen.entries if "message" in one]
     lines += [f"  waits: {seen.waits}"] if seen.waits else []
     lines += [f"  {row['path']}  {_row_words(row)}" for row in seen.rows]

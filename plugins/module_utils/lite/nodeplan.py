@@ -164,8 +164,11 @@ def place_steps(entries: Sequence[Placed], node: str) -> list[Step]:
     """
     steps: dict[str, Step] = {}
     for entry in sorted(entries, key=lambda each: (each.path.count("/"), each.path)):
-        above = steps[entry.parent] if entry.parent else None
-        place, attach = _place(entry, above, node)
+        above = first = steps[entry.parent] if entry.parent else None
+        while first is not None and first.parent is not None:
+            first = steps[first.parent]
+        in_state = first is not None and (first.storage, first.attach) == ("persistent", "symlink")
+        place, attach = _place(entry, above, node, in_state)
         steps[entry.path] = Step(
             entry.path,
             entry.kind,
@@ -180,8 +183,12 @@ def place_steps(entries: Sequence[Placed], node: str) -> list[Step]:
     return sorted(steps.values(), key=lambda step: (step.depth, step.path))
 
 
-def _place(entry: Placed, above: Step | None, node: str) -> tuple[str, str]:
-    """Return (place, attach) of one entry; the words are those of docs/boot-plan.md."""
+def _place(entry: Placed, above: Step | None, node: str, in_state: bool) -> tuple[str, str]:
+    """Return (place, attach) of one entry; the words are those of docs/boot-plan.md.
+
+    `in_state` says that a link into the state leads to the first directory above it. What is mounted in that hides what the
+    state has there, so the entry has its place in the second view of the state, in which nothing is mounted.
+    """
     if entry.storage == "ro":
         attach = "bind" if above or entry.attachment == "bind" else "symlink"
         # A bound entry that is a symbolic link in the image: what it leads to has to be seen at the mount point that took its place.
@@ -192,9 +199,7 @@ def _place(entry: Placed, above: Step | None, node: str) -> tuple[str, str]:
             return f"persistent/{node}{entry.path}", "bind" if entry.attachment == "bind" else "symlink"
         if above.storage == "persistent":
             return above.place + entry.path[len(above.path) :], "inline"
-        # A link leads to the first directory above it, so what is mounted in that lies in the state itself and hides what is below it
-        # there: the second view of the state has nothing mounted in it.
-        return f"{STATE_VIEW if entry.attachment == 'link' else f'persistent/{node}'}{entry.path}", "bind"
+        return f"{STATE_VIEW if in_state else f'persistent/{node}'}{entry.path}", "bind"
     if entry.storage == LOCALDISK:
         return f"localdisk{entry.path}", "inline" if above is not None and above.storage == LOCALDISK else "bind"
     if above is None:

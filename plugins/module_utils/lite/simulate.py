@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from ..apply.generations import Generation
@@ -22,17 +23,19 @@ from .entry import entries_for
 from .layout import Layout
 from .namespace import LIVE, Inode, Spot, UnreadError
 from .nodeplan import NodePlan, compile_plan
-from .nodeview import IDENTITY, READ_STATE, NodeView, node_view
-from .place import OWN
+from .nodeview import IDENTITY, READ_STATE, RESOLVER, NodeView, node_view
+from .place import OWN, ancestors
 from .rearranged import rearranged
 from .served import Layouts, generation_of
 from .treeplan import Wanted, plan_tree
-from .trees import Places, tree_at
+from .trees import Found, Places, tree_at
 
 Row = dict[str, Any]
 IDENTITY_FILES = ("/etc/hostname", "/etc/machine-id", "/etc/resolv.conf")
 KEPT, LOST, NOT_WRITABLE = "yes", "no", "-"
 """Whether what a node writes there survives a reboot."""
+PRINT_LIMIT = 500
+"""Names of a tree of one node's own that are compared to know which nodes are alike; larger ones are followed node by node."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,12 @@ class Laid:
     generation: Generation
     layout: Layout
     root: Inode
+
+    @cached_property
+    def paths(self) -> list[str]:
+        """The paths that a node may write, and those of its identity, without what lies below another one."""
+        paths = {*(entry.path for entry in self.layout.entries), *self.layout.satisfied, *IDENTITY_FILES}
+        return sorted(path for path in paths if not any(above in paths for above in ancestors(path)))
 
 
 @dataclass
@@ -169,12 +178,6 @@ def spots(view: NodeView, path: str) -> Iterator[tuple[str, Spot]]:
         waiting.extend(reversed(below))
 
 
-def entry_paths(layout: Layout) -> list[str]:
-    """Return the paths of a layout that a node may write, and those of its identity, without what lies below another one."""
-    paths = {*(entry.path for entry in layout.entries), *layout.satisfied, *IDENTITY_FILES}
-    return sorted(path for path in paths if not any(path.startswith(other + "/") for other in paths))
-
-
 def rows_of(view: NodeView, paths: Iterable[str], digest: bool) -> list[Row]:
     """Return the rows of `paths` and everything below them, each path once, sorted; a path that is not there has type absent.
 
@@ -209,10 +212,13 @@ class Seen:
         missing = any(level["status"] == "failed" and level["required"] for level in self.levels)
         return not (self.faults or self.waits or failed or missing)
 
-    def told(self, node: str) -> object:
-        """Return what nodes that are alike have in common: all but their own name in the reasons why they get no plan."""
+    def told(self, node: str) -> str:
+        """Return what nodes that are alike have in common: all but their own names and the directories of their levels."""
         faults = [tuple(fault[part].replace(f"node {node}", "node") for part in ("where", "what")) for fault in self.faults]
-        return self.rows, self.entries, faults, self.waits
+        text = repr((self.rows, self.entries, faults, self.waits))
+        for level in self.levels:
+            text = text.replace(level["source"], f"level {level['level']}")
+        return text
 
 
 def _seen(view: NodeView, paths: Iterable[str], digest: bool) -> Seen:
@@ -224,21 +230,59 @@ def _seen(view: NodeView, paths: Iterable[str], digest: bool) -> Seen:
     levels = []
     for seen, (level, _options) in zip(view.levels, view.plan.levels):
         status = "mounted" if seen.point is not None else "failed" if seen.known else "unknown"
-        row = {"level": seen.number, "status": status, "source": seen.source, "required": level.required}
+        row = {"level": seen.number, "status": status, "source": seen.source, "own": level.own, "required": level.required}
         levels.append({**row, "message": seen.trouble} if seen.trouble else row)
     return Seen(tuple(rows_of(view, paths, digest)), tuple(entries), tuple(levels), tuple(view.plan.notes), waits=view.waits)
 
 
-def plan_key(plan: NodePlan, wish: Wish) -> object:
-    """Return what of a plan decides the tree: two nodes with the same key see the same."""
+def _print_of(root: Inode, digest: bool) -> object:
+    """Return what of a small tree decides what a node makes of it; None where two that look alike may still differ."""
+    found: list[object] = []
+    waiting = [("", root)]
+    while waiting:
+        path, inode = waiting.pop()
+        names = inode.names if inode.kind == "d" else {}
+        if inode.kind not in "df" or inode.unknown or len(found) > PRINT_LIMIT:
+            return None
+        try:
+            wanted = inode.kind == "f" and (digest or path.endswith(RESOLVER))
+            content = hashlib.sha256(inode.content()).hexdigest() if wanted else ""
+        except UnreadError:
+            return None
+        found.append((path, inode.kind, inode.mode, inode.owner, inode.group, content))
+        waiting.extend((f"{path}/{name}", names[name]) for name in sorted(names))
+    return tuple(found)
+
+
+def _own_tree(found: Found, name: str, wish: Wish) -> object:
+    """Return the print of a tree, or why there is none in words that are the same for every node."""
+    return (found.state, found.reason.replace(name, "")) if found.root is None else _print_of(found.root, wish.digest)
+
+
+def plan_key(plan: NodePlan, wish: Wish, places: Places) -> object:
+    """Return what of a plan decides the tree: two nodes with the same key see the same.
+
+    Of a level or a state that is the node's own it is what stands there now, or the node's name where that can't be compared.
+    """
     own = f"persistent/{plan.node}/"
-    lines = []
+    lines: list[object] = []
+    apart = plan.disk is not None and wish.state == READ_STATE
+    prints: dict[str, object] = {}
+    for number, (level, options) in enumerate(plan.levels, 1):
+        if level.own:
+            found = places.tree(level.server, level.directory, "level", f"level {number}", options)
+            prints[str(number)] = _own_tree(found, level.directory, wish)
+    if plan.state is not None and plan.state_required and wish.state == READ_STATE:
+        found = places.tree(plan.state.server, plan.state.directory, PERSISTENT, "kept", plan.state_options, plan.node)
+        prints["state"] = _own_tree(found, plan.node, wish)
     for fields in plan.lines():
         if fields[0] in ("node", "hostname", "machine-id"):
             continue
-        lines.append(tuple(f"persistent/-/{text[len(own) :]}" if text.startswith(own) else text for text in fields))
-    own_content = plan.disk is not None or (plan.state is not None and plan.state_required)
-    return tuple(lines), plan.node if own_content and wish.state == READ_STATE else ""
+        if fields[0] == "level" and fields[1] in prints:
+            lines.append((*fields[:3], prints[fields[1]], *fields[4:]))
+        else:
+            lines.append(tuple(f"persistent/-/{text[len(own) :]}" if text.startswith(own) else text for text in fields))
+    return tuple(lines), prints.get("state"), plan.node if apart or None in prints.values() else ""
 
 
 @dataclass
@@ -257,14 +301,15 @@ class Simulation:
             return ["/"]
         if self.wish.paths:
             return list(self.wish.paths)
-        return sorted({*entry_paths(self.sight.laid(node).layout), *self.more.get(node, ())})
+        paths = self.sight.laid(node).paths
+        return sorted({*paths, *self.more[node]}) if node in self.more else paths
 
     def of(self, node: str) -> Seen:
         """Return what `node` would see; a node that gets no plan has the faults instead."""
         try:
             plan = self.sight.plan(node)
             paths = self.paths(node)
-            key = (image_of(self.sight.site, node), plan_key(plan, self.wish), tuple(paths))
+            key = (image_of(self.sight.site, node), plan_key(plan, self.wish, self.sight.places), tuple(paths))
             if key not in self._known:
                 self._known[key] = _seen(self.sight.view(node, self.wish, plan), paths, self.wish.digest)
         except SiteError as error:
@@ -284,8 +329,11 @@ def alike(found: Iterable[tuple[str, Seen]]) -> list[Alike]:
     """Return nodes grouped by identical result, in the order of their first nodes."""
     groups: dict[str, list[str]] = {}
     results: dict[str, Seen] = {}
+    told: dict[int, tuple[Seen, str]] = {}
     for node, seen in found:
-        key = hashlib.sha256(repr(seen.told(node)).encode("utf-8", "surrogateescape")).hexdigest()
+        if id(seen) not in told:
+            told[id(seen)] = seen, hashlib.sha256(seen.told(node).encode("utf-8", "surrogateescape")).hexdigest()
+        key = told[id(seen)][1]
         groups.setdefault(key, []).append(node)
         results.setdefault(key, seen)
     return [Alike(tuple(nodes), results[key]) for key, nodes in groups.items()]
@@ -300,27 +348,35 @@ class Change:
     faults: tuple[dict[str, str], ...] = ()
 
 
+def _difference(was: Seen, now: Seen) -> tuple[Row, ...]:
+    old, new = ({row["path"]: row for row in seen.rows} for seen in (was, now))
+    return tuple(
+        {"path": path, "before": old.get(path), "after": new.get(path)}
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path)
+    )
+
+
 def changes(nodes: Sequence[str], before: Simulation, after: Simulation) -> list[Change]:
     """Return what differs between two simulations, grouped by nodes with the same differences."""
     groups: dict[str, list[str]] = {}
     results: dict[str, Change] = {}
+    known: dict[tuple[int, int], tuple[Seen, Seen, str, Change]] = {}
     for node in nodes:
         for one, other in ((before, after), (after, before)):
             try:
-                one.more[node] = entry_paths(other.sight.laid(node).layout)
+                one.more[node] = other.sight.laid(node).paths
             except SiteError:
                 continue
         was, now = before.of(node), after.of(node)
-        old, new = ({row["path"]: row for row in seen.rows} for seen in (was, now))
-        differing = tuple(
-            {"path": path, "before": old.get(path), "after": new.get(path)}
-            for path in sorted(old.keys() | new.keys())
-            if old.get(path) != new.get(path)
-        )
-        faults = now.faults if now.faults != was.faults else ()
-        if not differing and not faults:
-            continue
-        key = repr(replace(now, rows=(), entries=()).told(node) if faults else differing)
-        groups.setdefault(key, []).append(node)
-        results.setdefault(key, Change((), () if faults else differing, faults))
-    return [Change(tuple(members), results[key].paths, results[key].faults) for key, members in groups.items()]
+        pair = (id(was), id(now))
+        if pair not in known:
+            faults = now.faults if now.faults != was.faults else ()
+            differing = () if faults else _difference(was, now)
+            key = replace(now, rows=(), entries=()).told(node) if faults else repr(differing)
+            known[pair] = was, now, key, Change((), differing, faults)
+        _was, _now, key, change = known[pair]
+        if change.paths or change.faults:
+            groups.setdefault(key, []).append(node)
+            results.setdefault(key, change)
+    return [replace(results[key], nodes=tuple(members)) for key, members in groups.items()]

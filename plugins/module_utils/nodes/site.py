@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from ..errors import SiteError
 from ..tables.columns import Row, live
 from .values import attribute
+
+T = TypeVar("T")
 
 DEFAULTS = {
     "installdir": "/install",
@@ -37,6 +40,7 @@ class Site:
         self._holders: dict[str, dict[str, list[Row]]] = {}
         self._groups: dict[str, list[str]] | None = None
         self._addresses: dict[str, str] | None = None
+        self._made: dict[Hashable, Any] = {}
         self.joined_attributes = self._joined_attributes()
 
     def with_rows(self, table: str, rows: Sequence[Row]) -> Site:
@@ -44,6 +48,13 @@ class Site:
         names = {row["node"] for row in rows}
         kept = [row for row in self.rows(table) if row.get("node") not in names]
         return Site({**self._tables, table: [*kept, *rows]}, self.here)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what `make` gives, made once for this view, whose rows never change: what is the same for many nodes."""
+        if key not in self._made:
+            self._made[key] = make()
+        found: T = self._made[key]
+        return found
 
     def rows(self, table: str) -> list[Row]:
         """Return the live rows of `table`; a table without rows gives none."""

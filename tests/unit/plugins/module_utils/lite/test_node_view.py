@@ -20,13 +20,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.lite.trees impo
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
 from ansible_collections.diskless.statelite.plugins.module_utils.tables import things
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.lite import images
-from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.lite.test_properties import (
-    PROFILE,
-    image,
-    lawful,
-    tables,
-    trees,
-)
+from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.lite.test_properties import PROFILE, image, lawful, sites
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.tables.sites import declare, tables_of
 from hypothesis import assume, given
 
@@ -283,8 +277,9 @@ def test_a_proposal_that_a_rule_refuses_is_the_result_of_its_nodes(lab: Lab) -> 
 
 
 @PROFILE
-@given(trees, tables, tables)
-def test_what_liteimg_would_make_is_what_it_makes(tree, before, after):  # type: ignore[no-untyped-def]
+@given(sites())
+def test_what_liteimg_would_make_is_what_it_makes(site):  # type: ignore[no-untyped-def]
+    tree, before, after = site
     with image(tree) as root:
         assume(lawful(root, before) and lawful(root, after))
         images.apply(root, before)

@@ -167,6 +167,16 @@ def test_a_child_is_in_its_parents_copy_or_mounted_over_it(bind: bool, parent: s
     assert [step.path for step in plan.steps] == ["/p", "/p/c"]
 
 
+@pytest.mark.parametrize(("bind", "where"), [(False, "system/state"), (True, "persistent/n1")])
+def test_what_is_persistent_below_a_mount_in_the_state_has_its_place_where_nothing_is_mounted(bind: bool, where: str) -> None:
+    """A link leads into the state, so /p/a is mounted in the state itself."""
+    listed = (("/p", "d", "persistent"), ("/p/a", "d", "tmpfs"), ("/p/a/b", "d", "persistent"), ("/p/a/b/c", "f", "persistent"))
+    found = steps(compiled(placed(*listed, bind=bind), statelite=STATE))
+    assert found["/p"][0] == "persistent/n1/p"
+    assert found["/p/a/b"] == (f"{where}/p/a/b", "bind", 2)
+    assert found["/p/a/b/c"] == (f"{where}/p/a/b/c", "inline", 3)
+
+
 @pytest.mark.parametrize(
     ("storage", "linked", "bound"),
     [
