@@ -9,6 +9,7 @@ key: an image is readable to every node (decisions.md, The node).
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from .tree import TreeFile, put, put_directory
 
 CA = "/etc/statelite/ca.pem"
 AUTHORIZED_KEYS = "/root/.ssh/authorized_keys"
+SSH_SERVER = "/usr/lib/systemd/system/sshd.service"
 HASH = re.compile(r"\$[0-9a-z]+\$[^:\s]+")
 """A crypt(3) hash with a method: never a plain word, never the old DES form."""
 
@@ -66,11 +68,18 @@ def with_root_hash(shadow: str, root_hash: str) -> str:
     return re.sub(r"^root:[^:]*:", lambda _match: f"root:{root_hash or '*'}:", shadow, count=1, flags=re.MULTILINE)
 
 
+def enable_login(root: Root) -> None:
+    """Let the ssh server start at boot where packages leave that to an installer, as SUSE's do; others' link is the same."""
+    if root.lstat(SSH_SERVER) is not None:
+        put(root, TreeFile(f"/etc/systemd/system/multi-user.target.wants/{os.path.basename(SSH_SERVER)}", target=SSH_SERVER))
+
+
 def put_credentials(root: Root, credentials: Credentials) -> None:
     """Write the files and root's password into an image under construction."""
     if any(file.path == AUTHORIZED_KEYS for file in credentials.files):
         put_directory(root, "/root/.ssh")
         root.chmod("/root/.ssh", 0o700)
+        enable_login(root)
     for file in credentials.files:
         put(root, file)
     status, shadow = root.lstat("/etc/shadow"), root.read("/etc/shadow")

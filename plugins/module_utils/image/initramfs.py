@@ -20,7 +20,7 @@ MODULE_DIRECTORY = f"/usr/lib/dracut/modules.d/95{AGENT}"
 BUILT = f"/boot/initrd-{AGENT}.gz"
 """Where dracut writes inside the image; genimage moves it beside rootimg."""
 
-NETWORK, NEWER_NETWORK = "network-legacy", "network-manager"
+NETWORK = "network-legacy"
 MODULES = ("bash", "base", "kernel-modules", "kernel-network-modules", NETWORK, "nfs", "udev-rules", "usrmount", AGENT)
 """`network-legacy` by name, or dracut picks systemd-networkd; without kernel-network-modules ours is not installable."""
 
@@ -108,21 +108,30 @@ def chosen_drivers(there: Collection[str], osarch: str, netdrivers: str) -> list
     return list(dict.fromkeys([*usual, *named]))
 
 
-def network_module(root: Root) -> str:
-    """Return dracut's module that sets the network up: the script one where the image's dracut still has it."""
+def need_network(root: Root) -> None:
+    """Raise SiteError when the image's dracut can't set the network up in the way that the node agent needs.
+
+    Enterprise Linux 10 and newer Fedoras have no dhclient, and their dracut only NetworkManager, whose address nobody would
+    keep once the initramfs is gone.
+    """
     names = names_in(root, "/usr/lib/dracut/modules.d")
-    there = {re.sub(r"^[0-9]+", "", name) for name in names}
-    return NEWER_NETWORK if NEWER_NETWORK in there and NETWORK not in there else NETWORK
+    if names and not any(re.sub(r"^[0-9]+", "", name) == NETWORK for name in names):
+        what = f"has no module {NETWORK}, by which a node gets and keeps its address"
+        raise SiteError.of(
+            "dracut of the image", what, "Add the package dracut-network; releases that dropped the module can't be booted yet"
+        )
 
 
 def compression(root: Root, version: str) -> str:
-    """Return how the initramfs is packed: zstd, unless the kernel says that it cannot read it (Enterprise Linux 8)."""
+    """Return how the initramfs is packed: zstd where the image has it and the kernel can read it (not that of Enterprise Linux 8)."""
+    if root.lstat("/usr/bin/zstd") is None:
+        return "gzip"
     places = (f"/boot/config-{version}", f"/usr/lib/modules/{version}/config")
     config = b"".join(root.read(place) or b"" for place in places if root.lstat(place) is not None)
     return "zstd" if not config or b"\nCONFIG_RD_ZSTD=y\n" in b"\n" + config else "gzip"
 
 
-def dracut_arguments(version: str, drivers: Sequence[str], network: str = NETWORK, packed: str = "zstd") -> list[str]:
+def dracut_arguments(version: str, drivers: Sequence[str], packed: str = "zstd") -> list[str]:
     """Return dracut's arguments: nothing of the builder's hardware, only the modules named."""
     return [
         "--force",
@@ -134,7 +143,7 @@ def dracut_arguments(version: str, drivers: Sequence[str], network: str = NETWOR
         "--tmpdir",
         "/tmp",
         "--modules",
-        " ".join(network if name == NETWORK else name for name in MODULES),
+        " ".join(MODULES),
         "--drivers",
         " ".join(drivers),
         BUILT,
@@ -150,7 +159,8 @@ def put_agent(root: Root, files: Sequence[TreeFile]) -> None:
 def build_initramfs(rootimg: str, version: str, drivers: Sequence[str], limit: float) -> str:
     """Run dracut inside `rootimg`; return the path of the initramfs it made there."""
     with Root(rootimg) as root:
-        arguments = dracut_arguments(version, drivers, network_module(root), compression(root, version))
+        need_network(root)
+        arguments = dracut_arguments(version, drivers, compression(root, version))
     command = in_chroot(rootimg, "sh", "-c", 'exec dracut "$@" 2>&1', "dracut", *arguments)
     said = run_command(command, limit=limit, mend=MEND, name="dracut")
     if f"Including module: {AGENT}" not in said:

@@ -128,7 +128,11 @@ def packages(work: Path, extra_version: str) -> None:
         stanza("dracut"),
         {"usr/bin/dracut": DRACUT, "etc/dracut.sleep": "0.3\n", "usr/lib/dracut/modules.d/99base/module-setup.sh": "#!/bin/bash\n"},
     )
-    package(work, stanza("dracut-network", "Depends: dracut"), {"usr/lib/dracut/modules.d/95nfs/module-setup.sh": "#!/bin/bash\n"})
+    package(
+        work,
+        stanza("dracut-network", "Depends: dracut"),
+        {f"usr/lib/dracut/modules.d/{name}/module-setup.sh": "#!/bin/bash\n" for name in ("35network-legacy", "95nfs")},
+    )
     modules = f"usr/lib/modules/{KERNEL}/modules"
     kernel = {
         f"boot/vmlinuz-{KERNEL}": "a kernel\n",

@@ -79,6 +79,12 @@ def test_old_and_unnumbered_releases_are_refused() -> None:
     assert "no release that dnf can install" in texts(Dnf(order(version="")).faults())
 
 
+def test_a_release_whose_nodes_could_not_boot_is_refused() -> None:
+    assert "could not boot" in texts(Dnf(order(version="10.1")).faults())
+    assert "could not boot" not in texts(Dnf(order(version="9.6")).faults())
+    assert "could not boot" not in texts(Dnf(order(family="fedora", version="40")).faults())
+
+
 def test_a_source_says_whose_signatures_it_needs(tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text("key")

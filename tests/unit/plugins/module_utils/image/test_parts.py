@@ -12,7 +12,13 @@ import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.removal import mounts_under
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.root import Root
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
-from ansible_collections.diskless.statelite.plugins.module_utils.image.credentials import read_credentials, with_root_hash
+from ansible_collections.diskless.statelite.plugins.module_utils.image.credentials import (
+    AUTHORIZED_KEYS,
+    Credentials,
+    put_credentials,
+    read_credentials,
+    with_root_hash,
+)
 from ansible_collections.diskless.statelite.plugins.module_utils.image.definition import parse_environment, parse_postinstall
 from ansible_collections.diskless.statelite.plugins.module_utils.image.identity import remove_identity
 from ansible_collections.diskless.statelite.plugins.module_utils.image.initramfs import (
@@ -23,7 +29,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.image.initramfs
     driver_names,
     kernel_of,
     kernels,
-    network_module,
+    need_network,
 )
 from ansible_collections.diskless.statelite.plugins.module_utils.image.inputs import package_differences
 from ansible_collections.diskless.statelite.plugins.module_utils.image.packages import split_sources
@@ -57,25 +63,39 @@ def test_kernels_lie_beside_their_modules_or_in_boot(tmp_path: Path) -> None:
         assert kernels(root) == {"5.14": "/usr/lib/modules/5.14/vmlinuz", "6.1": "/boot/vmlinuz-6.1"}
 
 
-def test_an_initramfs_is_packed_as_the_kernel_can_read_it_and_set_up_by_the_network_module_there_is(tmp_path: Path) -> None:
+def test_an_initramfs_is_packed_as_the_kernel_can_read_it(tmp_path: Path) -> None:
+    for name, text in (("4.18", "CONFIG_RD_GZIP=y\n"), ("5.14", "CONFIG_RD_ZSTD=y\n"), ("usr/bin", "")):
+        (tmp_path / (name if "/" in name else f"usr/lib/modules/{name}")).mkdir(parents=True)
+        if text:
+            (tmp_path / f"usr/lib/modules/{name}/config").write_text(text)
     with Root(str(tmp_path)) as root:
-        assert compression(root, "6.1") == "zstd"
-        assert network_module(root) == "network-legacy"
-    (tmp_path / "usr/lib/modules/4.18").mkdir(parents=True)
-    (tmp_path / "usr/lib/modules/4.18/config").write_text("CONFIG_RD_GZIP=y\n")
-    (tmp_path / "usr/lib/modules/5.14").mkdir()
-    (tmp_path / "usr/lib/modules/5.14/config").write_text("CONFIG_RD_ZSTD=y\n")
-    (tmp_path / "usr/lib/dracut/modules.d/35network-manager").mkdir(parents=True)
+        assert compression(root, "5.14") == "gzip"
+        (tmp_path / "usr/bin/zstd").write_text("")
+        assert [compression(root, version) for version in ("4.18", "5.14", "6.1")] == ["gzip", "zstd", "zstd"]
+    assert "--gzip" in dracut_arguments("4.18", ["nfs"], "gzip")
+
+
+def test_a_dracut_that_cannot_keep_an_address_is_refused(tmp_path: Path) -> None:
     with Root(str(tmp_path)) as root:
-        assert compression(root, "4.18") == "gzip"
-        assert compression(root, "5.14") == "zstd"
-        assert network_module(root) == "network-manager"
-    (tmp_path / "usr/lib/dracut/modules.d/35network-legacy").mkdir()
+        need_network(root)
+        (tmp_path / "usr/lib/dracut/modules.d/35network-manager").mkdir(parents=True)
+        with pytest.raises(SiteError, match="has no module network-legacy"):
+            need_network(root)
+        (tmp_path / "usr/lib/dracut/modules.d/35network-legacy").mkdir()
+        need_network(root)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_ssh_server_is_enabled_where_the_distribution_leaves_that_to_its_installer(tmp_path: Path, there: bool) -> None:
+    (tmp_path / "root").mkdir()
+    if there:
+        (tmp_path / "usr/lib/systemd/system").mkdir(parents=True)
+        (tmp_path / "usr/lib/systemd/system/sshd.service").write_text("[Unit]\n")
     with Root(str(tmp_path)) as root:
-        assert network_module(root) == "network-legacy"
-    arguments = dracut_arguments("4.18", ["nfs"], "network-manager", "gzip")
-    assert "--gzip" in arguments
-    assert "network-manager" in arguments[arguments.index("--modules") + 1].split()
+        put_credentials(root, Credentials((TreeFile(AUTHORIZED_KEYS, b"ssh-ed25519 A\n", 0o600),)))
+        put_credentials(root, Credentials((TreeFile(AUTHORIZED_KEYS, b"ssh-ed25519 A\n", 0o600),)))
+    link = tmp_path / "etc/systemd/system/multi-user.target.wants/sshd.service"
+    assert (os.readlink(link) if link.is_symlink() else None) == ("/usr/lib/systemd/system/sshd.service" if there else None)
 
 
 def test_driver_names_are_written_in_any_of_the_usual_ways() -> None:
