@@ -19,7 +19,7 @@ from setup import alone, copy_for_ansible_test, set_up, tracked
 
 FLOOR = "3.9"
 """The oldest Python that plugins/ run on."""
-FUZZ, FUZZ_LONG = 6, 600
+FUZZ, FUZZ_LONG = 5, 600
 """Seconds for each target of tests/fuzz."""
 BOOTS, EXAMPLES = "500", "10000"
 """Random nodes that the full run boots, and random trees and tables that it lays out."""

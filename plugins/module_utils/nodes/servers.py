@@ -50,7 +50,9 @@ def resolve(site: Site, name: str, where: str) -> str:
 
 
 def network_of(site: Site, address: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    """Return the declared network that holds `address`, the smallest when several do."""
+    """Return the declared network that holds `address`, the smallest when several do; none holds what is no address."""
+    if not is_address(address):
+        return None
     own = ipaddress.ip_address(address)
     found = []
     for row in site.rows("networks"):
@@ -66,7 +68,7 @@ def network_of(site: Site, address: str) -> ipaddress.IPv4Network | ipaddress.IP
 def _this_server(site: Site, node: str) -> str | None:
     """Return the address of the server that looks, in the node's network when it has one there."""
     own = site.address(node)
-    network = network_of(site, own) if own and is_address(own) else None
+    network = network_of(site, own) if own else None
     for address in site.here:
         if network is None or ipaddress.ip_address(address) in network:
             return address

@@ -16,6 +16,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.nodes import ex
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.attributes import location
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.noderange import expand
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.patterns import transform
+from ansible_collections.diskless.statelite.plugins.module_utils.nodes.servers import network_of
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
 
 SLOW = "(.+.+)+!"
@@ -91,3 +92,9 @@ def test_of_many_unknown_names_an_error_lists_some():
 
 def test_a_part_that_is_a_dot_is_no_part_of_a_directory():
     assert location(SITE, NAME, "/lt/./$nodepos.room/x", "here") == (None, "/lt/x")
+
+
+def test_no_network_holds_what_is_computed_and_is_no_address():
+    site = Site({"networks": [{"net": "10.0.0.0", "mask": "/8"}]})
+    assert network_of(site, "10.0.1.1)$(") is None
+    assert str(network_of(site, "10.0.1.1")) == "10.0.0.0/8"
