@@ -175,8 +175,10 @@ class Apt:
         others = [source.text for source in self.order.other_sources]
         return {**found, "other sources": others} if others else found
 
-    def hooks(self, others: Sequence[str]) -> list[str]:
-        """Return mmdebstrap's options for every step after the first; `others` are the apt sources of further packages."""
+    def hooks(self, others: Sequence[str], script: str) -> list[str]:
+        """Return mmdebstrap's options for every step after the first; `others` are the apt sources of further packages, and
+        `script` is the file that holds FURTHER.
+        """
         order = self.order
         steps: list[tuple[Mapping[str, str], list[str]]] = []
         for run in order.packages.passes[1:]:
@@ -191,14 +193,18 @@ class Apt:
             steps.append(({}, ["done"]))
         if order.remove:
             steps.append(({}, ["purge", *order.remove]))
-        return [f"--customize-hook={self._hook(environment, words)}" for environment, words in steps if len(words) > 1 or words == ["done"]]
+        return [
+            f"--customize-hook={self._hook(environment, script, words)}"
+            for environment, words in steps
+            if len(words) > 1 or words == ["done"]
+        ]
 
-    def _hook(self, environment: Mapping[str, str], words: Sequence[str]) -> str:
+    def _hook(self, environment: Mapping[str, str], script: str, words: Sequence[str]) -> str:
         """Return one step as the shell command that mmdebstrap runs with the root as its argument; every word is quoted."""
         first = self.order.packages.passes[0].environment if self.order.packages.passes else {}
         unset = [f"--unset={name}" for name in first if name not in environment]
         settings = [f"{name}={value}" for name, value in environment.items()]
-        quoted = " ".join(shlex.quote(word) for word in ("env", *unset, *settings, "sh", "-c", FURTHER, "further"))
+        quoted = " ".join(shlex.quote(word) for word in ("env", *unset, *settings, "sh", script))
         return f'{quoted} "$1" {" ".join(shlex.quote(word) for word in words)}'
 
     def _other_sources(self, work: str) -> list[str]:
@@ -239,7 +245,10 @@ class Apt:
         work = f"{rootimg}.packages"
         os.makedirs(work)
         try:
-            command = self._command(rootimg, [*self.arguments(), *self.hooks(self._other_sources(work))])
+            script = os.path.join(work, "further")
+            with open(script, "w", encoding="utf-8") as stream:
+                stream.write(FURTHER)
+            command = self._command(rootimg, [*self.arguments(), *self.hooks(self._other_sources(work), script)])
             run_command(command, limit=self.order.limit, mend=MEND, environment=self._environment(), name=self.program)
         finally:
             remove_tree(work)

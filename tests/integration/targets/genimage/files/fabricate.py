@@ -1,12 +1,13 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A tiny distribution: an apt archive of ten packages that the real mmdebstrap installs in seconds.
+"""A tiny distribution: an apt archive of some ten packages that the real mmdebstrap installs in seconds.
 
     fabricate.py DIRECTORY         make DIRECTORY/archive (dists/bookworm/main, unsigned) and the files an image needs
 
 Real: dpkg, tar, busybox and their libraries, copied from this machine, maintainer scripts, dependencies, configuration.
 Made up: a kernel of a few bytes with its modules.dep, and a dracut that packs the named modules into a cpio archive.
+There is no /proc: where busybox finds itself in it, its env runs the dpkg of its own.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ def stanza(name: str, *lines: str, version: str = "1") -> str:
     )
 
 
-def package(work: Path, control: str, files: dict[str, str | Path], **scripts: str) -> None:
-    """Build one .deb from texts, and from files of this machine that are copied."""
+def package(work: Path, control: str, files: dict[str, str | Path], into: str = "archive/pool", **scripts: str) -> None:
+    """Build one .deb from texts, and from files of this machine that are copied, in the directory `into` below `work`."""
     name = re.search(r"^Package: (.*)$", control, re.MULTILINE).group(1)
     tree = work / "trees" / name
     (tree / "DEBIAN").mkdir(parents=True)
@@ -84,7 +85,7 @@ def package(work: Path, control: str, files: dict[str, str | Path], **scripts: s
         else:
             target.write_text(content)
             target.chmod(0o755 if content.startswith("#!") else 0o644)
-    pool = work / "archive/pool"
+    pool = work / into
     pool.mkdir(parents=True, exist_ok=True)
     subprocess.run(["dpkg-deb", "--build", "-Znone", str(tree), str(pool)], check=True, capture_output=True)
 
@@ -142,12 +143,21 @@ def packages(work: Path, extra_version: str) -> None:
     package(work, stanza(f"linux-image-{KERNEL}"), kernel)
     package(work, stanza("linux-image-tiny", f"Depends: linux-image-{KERNEL}"), {"usr/share/doc/linux-image-tiny/copyright": "GPL-2\n"})
     package(work, stanza("vim", version=extra_version), {"usr/bin/vim": "#!/bin/sh\nexit 0\n"})
+    whole = "#!/bin/sh\ntest -c /dev/null && echo $SITE $PASS > /etc/whole\n"
+    package(work, stanza("whole"), {"usr/share/doc/whole/copyright": "GPL-2\n"}, postinst=whole)
+    package(work, stanza("nano"), {"usr/share/doc/nano/copyright": "GPL-2\n"})
     package(
         work,
         stanza("broken"),
         {"usr/share/doc/broken/copyright": "GPL-2\n"},
         postinst="#!/bin/sh\necho 'the broken package says why' >&2\nexit 7\n",
     )
+
+
+def others(work: Path) -> None:
+    """Build a site's own packages, in directories without an index."""
+    package(work, stanza("site-tool", "Depends: tiny-programs"), {"usr/bin/site-tool": "#!/bin/sh\nexit 0\n"}, "others")
+    package(work, stanza("deep-tool", "Depends: site-tool"), {"usr/bin/deep-tool": "#!/bin/sh\nexit 0\n"}, "others/deep")
 
 
 def index(archive: Path) -> None:
@@ -186,6 +196,8 @@ def fabricate(work: Path, extra_version: str = "1") -> None:
     shutil.rmtree(work / "trees", ignore_errors=True)
     shutil.rmtree(work / "archive", ignore_errors=True)
     packages(work, extra_version)
+    if not (work / "others").exists():
+        others(work)
     index(work / "archive")
     if not (work / "lists").exists():
         site_files(work)

@@ -12,6 +12,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.image.installer
 from ansible_collections.diskless.statelite.plugins.module_utils.image.installers.order import Order
 from ansible_collections.diskless.statelite.plugins.module_utils.image.installers.registry import installer_for
 from ansible_collections.diskless.statelite.plugins.module_utils.image.pkglist import PackageList, Pass
+from ansible_collections.diskless.statelite.plugins.module_utils.image.sources import Source
 
 
 def order(*pkgdir: str, family: str = "debian", version: str = "12", osarch: str = "x86_64", **more: object) -> Order:
@@ -94,3 +95,34 @@ def test_installed_packages_are_those_that_dpkg_has_configured(tmp_path: object)
         stream.write("Package: vim\nStatus: install ok installed\nVersion: 2:9\nDescription: x\n Version: 3\n\n")
         stream.write("Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n")
     assert Apt(order("http://m/d")).installed(str(tmp_path)) == {"vim": "2:9"}
+
+
+def test_what_a_list_asks_for_after_its_first_run_is_a_step_of_its_own() -> None:
+    packages = PackageList((Pass(("vim",), (), {"A": "1"}), Pass(("it's",), (), {"B": "two words"})), ("nano",), ("perl",))
+    others = PackageList((Pass(("tool",), ("ntp", "tool")),), (), ("tar",), (), ("",))
+    apt = Apt(Order("debian", "12", "x86_64", ("http://m/d",), packages, others))
+    assert "--include=vim,nano-" in apt.arguments()
+    assert "--include=vim,it's,tool,nano-" in apt.arguments(everything=True)
+    assert [hook[len("--customize-hook=") :] for hook in apt.hooks(["deb [trusted=yes] copy:/w ./"], "/w/further")] == [
+        """env --unset=A 'B=two words' sh /w/further "$1" install 'it'"'"'s' nano-""",
+        """env --unset=A sh /w/further "$1" sources 'deb [trusted=yes] copy:/w ./'""",
+        """env --unset=A sh /w/further "$1" purge ntp tool""",
+        """env --unset=A sh /w/further "$1" install tool nano- ntp-""",
+        """env --unset=A sh /w/further "$1" done""",
+        """env --unset=A sh /w/further "$1" purge perl tar""",
+    ]
+    assert Apt(order("http://m/d")).hooks([], "/w/further") == []
+
+
+def test_further_packages_without_an_index_are_trusted_by_name_only(tmp_path: object) -> None:
+    others = PackageList((Pass(("tool",)),), directories=("",))
+    found = Apt(order("http://m/d", others=others, other_sources=(Source(str(tmp_path)),))).faults()
+    assert any("nothing signs the packages" in str(fault) for fault in found)
+    trusted = Apt(order("http://m/d", others=others, other_sources=(Source(str(tmp_path), trusted=True), Source("deb http://m/o ./ "))))
+    assert not any("signs" in str(fault) for fault in trusted.faults())
+    assert any("no apt source" in str(fault) for fault in Apt(order("http://m/d", other_sources=(Source("http://m/o"),))).faults())
+
+
+def test_groups_are_nothing_to_apt() -> None:
+    plan = Order("debian", "12", "x86_64", ("http://m/d",), PackageList((Pass(("@core",)),)))
+    assert any("apt knows no groups" in str(fault) for fault in Apt(plan).faults())
