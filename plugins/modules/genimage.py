@@ -21,8 +21,14 @@ description:
   - A build that fails or is killed leaves the generations as they were, no mounts and no processes.
   - The generation of an image whose C(provmethod) is C(statelite) is laid out and published by M(diskless.statelite.liteimg);
     one for C(netboot) is published at once.
-  - Debian and Ubuntu images are built with mmdebstrap, which must be installed, with apt's signature checks. A mirror is
-    trusted without a signature only where C(pkgdir) says C(deb [trusted=yes] URL SUITE COMPONENT).
+  - Debian and Ubuntu images are built with mmdebstrap, Enterprise Linux 8 and 9, its clones and Fedora with dnf, SUSE Linux Enterprise 15
+    and openSUSE with zypper; the program must be installed on the managed machine. RPM images also take rpm, and createrepo_c
+    where packages of the site have no metadata; a Debian image takes dpkg-scanpackages there.
+  - Signatures of packages are checked. An RPM source in C(pkgdir) or C(otherpkgdir) says by which key, as
+    C([signed-by=/path/of/the/key] URL), and is trusted without a signature only where it says C([trusted=yes] URL). A Debian
+    mirror is trusted without one only where C(pkgdir) says C(deb [trusted=yes] URL SUITE COMPONENT).
+  - An RPM package whose own script fails, fails the build, unless the image's column C(scriptlets) is C(warn).
+  - What the lists may say is in C(docs/package-lists.md) of the collection.
 author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes
