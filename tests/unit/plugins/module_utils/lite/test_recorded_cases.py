@@ -15,7 +15,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.errors import S
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.layout import Layout, read_layout
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.liteimg import plan_image
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
-from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils import recorded
+from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils import imported, recorded
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.lite import images
 
 NAMES = recorded.names("liteimg")
@@ -24,7 +24,7 @@ NOT_LITEIMG = {"86": "no arguments", "87": "help", "88": "version", "89": "confl
 LAWFUL_HERE = {"26": "the option bind, which the statelite document has", "95": "tempfs"}
 REFUSED_HERE = {
     "22": "link-below-bind",
-    "37": "same rank",
+    "37": "the same key",
     "25": "con-directory",
     "63": r"\.\.",
     "68": "whole root",
@@ -48,15 +48,14 @@ def number(name: str) -> str:
     return name.split("_", maxsplit=1)[0]
 
 
-def steps_of(case: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the steps of a case in order."""
-    return [case[key] for key in sorted(case) if key.startswith("step")]
-
-
-def site_of(case: dict[str, Any], step: dict[str, Any]) -> Site:
-    """Return the tables of a case with the litefile table of a step, in the original's later spelling."""
-    tables = {name.partition(".")[0]: recorded.rows(text) for name, text in case["tables"].items()}
-    return Site({**tables, "litefile": recorded.rows(step["litefile.csv"]), "site": [{"key": "liteattach", "value": "bind"}]})
+def site_of(case: dict[str, Any], step: dict[str, Any], work: Path) -> Site:
+    """Return the tables of a case with the litefile table of a step, imported whole, in the original's later spelling."""
+    database = work / "site.db"
+    if not database.exists():
+        tables = {name: text for name, text in case["tables"].items() if name != "litetree.csv"}
+        imported.import_site(database, tables)
+    imported.import_table(database, "litefile", step["litefile.csv"])
+    return Site(imported.tables_of(database))
 
 
 def built(case: dict[str, Any], directory: Path) -> Path:
@@ -76,7 +75,7 @@ def image_named(words: list[str]) -> str:
 
 def liteimg(case: dict[str, Any], step: dict[str, Any], directory: Path, present: bool = True) -> list[str]:
     """Run liteimg for a step; return the lines of its plan."""
-    plan = plan_image(site_of(case, step), image_named(step["liteimg.cmd"].split()), present, rootimgdir=str(directory))
+    plan = plan_image(site_of(case, step, directory.parent), image_named(step["liteimg.cmd"].split()), present, rootimgdir=str(directory))
     lines = plan.lines()
     if lines:
         plan.apply()
@@ -126,12 +125,12 @@ def assert_equal(case: dict[str, Any], step: dict[str, Any], directory: Path) ->
 @pytest.mark.parametrize("name", [name for name in NAMES if number(name) not in NOT_LITEIMG])
 def test_a_recorded_run(name, tmp_path):
     case = recorded.case("liteimg", name)
-    steps = steps_of(case)
+    steps = imported.steps_of(case)
     directory = built(case, tmp_path / "image")
     before = images.snapshot(directory)
     failed = steps[0]["liteimg.rc"].strip() not in ("0", "")
     if number(name) in REFUSED_HERE or (failed and number(name) not in (*LAWFUL_HERE, *CARRIED_OUT)):
-        with pytest.raises(SiteError, match=REFUSED_HERE.get(number(name), "image")) as error:
+        with pytest.raises(SiteError, match=REFUSED_HERE.get(number(name), "image|litefile")) as error:
             liteimg(case, steps[0], directory)
         assert all(fault.where and fault.mend for fault in error.value.faults)
         assert images.snapshot(directory) == before
@@ -159,9 +158,9 @@ def laid(name: str, tmp_path: Path) -> tuple[Layout, Root]:
     """Lay the image of a case out; return its layout and the open tree."""
     case = recorded.case("liteimg", next(one for one in NAMES if number(one) == name))
     directory = built(case, tmp_path / "image")
-    for count, step in enumerate(steps_of(case)):
+    for count, step in enumerate(imported.steps_of(case)):
         if count:
-            mutate(case, steps_of(case)[count - 1], step, directory / "rootimg")
+            mutate(case, imported.steps_of(case)[count - 1], step, directory / "rootimg")
         liteimg(case, step, directory)
     return read_layout(str(directory / "rootimg")), Root(str(directory / "rootimg"))
 

@@ -14,10 +14,18 @@ from ansible_collections.diskless.statelite.plugins.module_utils.nodes import qu
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.images import osimage
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
 from ansible_collections.diskless.statelite.plugins.module_utils.tables import things
-from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils import recorded
+from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils import imported, recorded
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.tables.sites import declare
 
-REFUSED = {"29_option_uppercase": "has capitals", "37_all_vs_image": "two rows of the same rank"}
+REFUSED = {
+    "24_err_con_dir": "can't be concatenated",
+    "27_err_relative": "no absolute path",
+    "29_option_uppercase": "has capitals",
+    "37_all_vs_image": "the same key",
+    "63_name_dotdot": "'..' as a part",
+    "68_name_root": "the whole root",
+    "74_litetree_vars": "asks for a command",
+}
 MTAB, HOSTS = "link          /etc/mtab", "tmpfs         /etc/hosts"
 KEYS, STEP = "ro            /etc/ntp/keys", "con           /etc/ntp/step"
 BETTER = {
@@ -28,30 +36,32 @@ BETTER = {
 """Cases where the original's answer is a fault (cases/README.md), and the files of the right one."""
 
 
-def site_of(name: str) -> Site:
-    """Return the site of a recorded case with its last table, as the management node of the case."""
+def database_of(name: str, work: Path) -> Path:
+    """Return the database of a recorded case, its tables imported whole and the last step's litefile."""
     case = recorded.case("liteimg", name)
-    tables = {table.removesuffix(".csv"): recorded.rows(text) for table, text in case["tables"].items()}
-    step = max(key for key in case if key.startswith("step"))
-    tables["litefile"] = recorded.rows(case[step]["litefile.csv"])
-    tables["nodelist"] = [{"node": "n1", "groups": "all,compute"}]
-    tables["site"] = [{"key": "liteattach", "value": "bind"}]
-    return Site(tables, ("10.1.0.1",))
+    return imported.import_site(work / "site.db", {**case["tables"], "litefile.csv": imported.steps_of(case)[-1]["litefile.csv"]})
 
 
-def answers(site: Site) -> dict[str, str]:
-    """Return what each command prints."""
-    image = osimage(site, "img1")
+def asked_of(name: str, work: Path) -> dict[str, str]:
+    """Return the texts that litefile_info and litetree_info give for a recorded case."""
+    place = database_of(name, work)
+    of_image = queries.read_litefile(asked(place, osimage="img1"), print)
+    of_node = queries.read_litefile(asked(place, noderange="n1"), print)
+    levels = queries.read_litetree(asked(place, noderange="n1"), print)
     return {
-        "ilitefile_img1.out": queries.litefile_text("img1", queries.effective_files(site, image)),
-        "litefile_n1.out": queries.litefile_text("n1", queries.effective_files(site, image)),
-        "litetree_n1.out": queries.litetree_text("n1", queries.effective_levels(site, "n1", image)),
-        "lslite_n1.out": queries.lslite_text(site, "n1", image),
+        "ilitefile_img1.out": of_image["text"],
+        "litefile_n1.out": of_node["text"],
+        "litetree_n1.out": levels["text"],
+        "lslite_n1.out": of_node["lslite"],
     }
 
 
+def asked(place: Path, **options: Any) -> dict[str, Any]:
+    return {"site": str(place), "noderange": None, "osimage": None, "image": None, "file": None, "priority": None, **options}
+
+
 ASKED = [name for name in recorded.names("liteimg") if recorded.case("liteimg", name).get("queries")]
-SAME = [name for name in ASKED if name not in {*REFUSED, *BETTER, "41_slash_and_noslash_same_dir", "74_litetree_vars"}]
+SAME = [name for name in ASKED if name not in {*REFUSED, *BETTER, "41_slash_and_noslash_same_dir"}]
 
 
 def test_there_are_recorded_answers() -> None:
@@ -59,32 +69,35 @@ def test_there_are_recorded_answers() -> None:
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_the_commands_print_what_the_original_printed(name: str) -> None:
-    found = answers(site_of(name))
+def test_the_commands_print_what_the_original_printed(name: str, tmp_path: Path) -> None:
+    found = asked_of(name, tmp_path)
     assert found == {key: recorded.case("liteimg", name)["queries"][key] for key in found}
 
 
 @pytest.mark.parametrize("name", sorted(BETTER))
-def test_image_beats_group_beats_all_and_nothing_is_forced(name: str) -> None:
-    found = answers(site_of(name))
+def test_image_beats_group_beats_all_and_nothing_is_forced(name: str, tmp_path: Path) -> None:
+    found = asked_of(name, tmp_path)
     assert found["litefile_n1.out"] == "".join(f"n1: {line}\n" for line in BETTER[name])
     assert found["ilitefile_img1.out"] == "".join(f"img1: {line}\n" for line in BETTER[name])
     assert "".join(f"        {line}\n" for line in BETTER[name]) in found["lslite_n1.out"]
 
 
-def test_two_spellings_of_one_directory_are_one_line() -> None:
-    assert answers(site_of("41_slash_and_noslash_same_dir"))["litefile_n1.out"].count("/var/log") == 1
+def test_two_spellings_of_one_directory_are_one_line(tmp_path: Path) -> None:
+    assert asked_of("41_slash_and_noslash_same_dir", tmp_path)["litefile_n1.out"].count("/var/log") == 1
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))
-def test_what_can_not_be_meant_is_refused(name: str) -> None:
+def test_what_can_not_be_meant_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(SiteError, match=REFUSED[name]):
-        answers(site_of(name))
+        database_of(name, tmp_path)
 
 
 def test_a_variable_that_is_not_set_is_no_path() -> None:
+    case = recorded.case("liteimg", "74_litetree_vars")
+    tables = {table.removesuffix(".csv"): recorded.rows(text) for table, text in case["tables"].items()}
+    site = Site({**tables, "nodelist": [{"node": "n1"}]}, ("10.1.0.1",))
     with pytest.raises(SiteError) as refused:
-        answers(site_of("74_litetree_vars"))
+        queries.effective_levels(site, "n1", osimage(site, "img1"))
     assert [fault.where for fault in refused.value.faults] == [f"table litetree, priority {number}, image img1" for number in (4, 5, 6, 10)]
 
 
@@ -105,10 +118,6 @@ def database(tmp_path: Path) -> Path:
     declare(place, things.LITEFILE, rows=rows)
     declare(place, things.LITETREE, rows=[{"priority": "1", "directory": "10.0.0.1:/lt/$node"}])
     return place
-
-
-def asked(place: Path, **options: Any) -> dict[str, Any]:
-    return {"site": str(place), "noderange": None, "osimage": None, "image": None, "file": None, "priority": None, **options}
 
 
 def test_rows_that_hold_for_nodes_and_images(database: Path) -> None:
