@@ -25,9 +25,11 @@ options:
   options:
     description:
       - Export options of the install directory, as exports(5) has them. V(rw) is refused.
+      - Without V(subtree_check) the kernel's server gives a client that makes up file handles every file on the file system of the install
+        directory, which may hold this server's own secrets. Leave it out only where that file system holds nothing else.
     type: list
     elements: str
-    default: [ro, no_root_squash, sync]
+    default: [ro, no_root_squash, sync, subtree_check]
   take_over:
     description:
       - Whether lines of other export files that stand in the way are commented out, with a backup beside the file.

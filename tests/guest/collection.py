@@ -61,7 +61,7 @@ class Collection:
     def ask(self, guest: Guest, module: str, **options: Any) -> Answer:
         """Run one module on a guest; raise LabError when it fails."""
         log = self.logs / "modules.log"
-        words = ["--module-name", f"diskless.statelite.{module}", "--args", json.dumps({"site": SITE, **options}), "--one-line", guest.name]
+        words = ["--module-name", f"diskless.statelite.{module}", "--args", json.dumps({"site": SITE, **options}), guest.name]
         began = time.monotonic()
         wrote = output_of([*self._program("ansible"), *words], log=log, limit=LIMIT)
         seconds = time.monotonic() - began

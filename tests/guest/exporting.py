@@ -39,8 +39,9 @@ umount "$root" && rmdir "$root"
 """
 """What a node does with its root: only the server stands between it and the image, as it may remount what it has mounted."""
 
+CARD = f"card=$(ip -oneline -4 address show to {OWN} | cut -d ' ' -f 2)"
 MOUNTING = f"""
-card=$(ip -oneline -4 address show to {OWN} | cut -d ' ' -f 2)
+{CARD}
 point=$(mktemp -d)
 for address in {OWN} {OTHER} {STRANGER}; do
     ip address replace "$address/24" dev "$card"
@@ -64,6 +65,46 @@ ip address delete {STRANGER}/24 dev "$card"
 rmdir "$point"
 """
 """One machine in the place of three: its address decides what it may mount."""
+
+
+HIDDEN = f"""
+mkdir -p /srv/levels/hidden /srv/levels/open
+echo told to nobody > /srv/levels/hidden/secret
+chmod -R go= /srv/levels/hidden
+exportfs -o ro,no_root_squash,no_subtree_check {OWN}:/srv/levels/open
+"""
+REFUSED = "refused: STALE"
+
+HOLD = f"""
+mkdir -p /mnt/held
+mount -t nfs -o ro,soft,timeo=100,retrans=1,noac,$version {SERVER}:{IMAGE} /mnt/held
+cat > /tmp/held.py <<'END'
+import os, signal, time
+opened = os.open("/mnt/held/etc/hostname", os.O_RDONLY)
+first = os.pread(opened, 100, 0).decode().strip()
+signal.signal(signal.SIGUSR1, lambda *given: None)
+open("/tmp/held.ready", "w").close()
+signal.pause()
+os.posix_fadvise(opened, 0, 0, os.POSIX_FADV_DONTNEED)
+try:
+    second = os.pread(opened, 100, 0).decode().strip()
+except OSError as error:
+    second = error.strerror
+with open("/tmp/held.said", "w") as stream:
+    stream.write(first + ", then " + second + "\\n")
+END
+rm -f /tmp/held.ready /tmp/held.said
+python3 /tmp/held.py > /dev/null 2>&1 < /dev/null &
+echo $! > /tmp/held.pid
+until [ -e /tmp/held.ready ]; do sleep 0.2; done
+"""
+HELD = """
+echo 3 > /proc/sys/vm/drop_caches
+kill -USR1 "$(cat /tmp/held.pid)"
+until [ -s /tmp/held.said ]; do sleep 0.2; done
+cat /tmp/held.said
+umount /mnt/held
+"""
 
 
 def effective(server: Guest, collection: Collection) -> Iterator[Fact]:
@@ -130,24 +171,46 @@ def _numbers(server: Guest, path: str) -> str:
     return " ".join(line.split()[0] for line in lines)
 
 
+def forge(client: Guest, words: str) -> dict[str, str]:
+    """Return what content/forge.py says on the client, by the kind of handle."""
+    text = FORGE.read_text(encoding="utf-8")
+    said = client.run(f"python3 - {words} <<'END OF FORGE'\n{text}\nEND OF FORGE\n").splitlines()
+    return dict(line.split(": ", 1) for line in said)
+
+
+def _forge(server: Guest, client: Guest, export: str, path: str) -> str:
+    """Return what the client gets when it asks for a file of the server by a handle made up from that of an export."""
+    seen = list(forge(client, f"kernel {SERVER} {OWN} {export} {_numbers(server, path)}").values())
+    return next((word for word in seen if word.startswith("read")), seen[0] if seen else "nothing")
+
+
 def handles(server: Guest, client: Guest) -> Iterator[Fact]:
-    """Files of somebody else asked for by forged handles, from the address of a node."""
-    server.run("mkdir -p /srv/levels/hidden && echo told to nobody > /srv/levels/hidden/secret && chmod -R go= /srv/levels/hidden")
-    cases = (
-        ("n1 forges, in its own state, its own file: the form is right", "/srv/state/n1", "/srv/state/n1/var/log/kept", "read: kept by n1"),
-        ("n1 forges, in its own state, n2's file", "/srv/state/n1", "/srv/state/n2/var/log/kept", "refused: STALE"),
-        ("n1 forges, in its own level, n2's", "/srv/levels/nodes/n1", "/srv/levels/nodes/n2/etc/own.conf", "refused: STALE"),
-        ("n1 forges, in the shared level, n2's own", "/srv/levels/site", "/srv/levels/nodes/n2/etc/own.conf", "refused: STALE"),
-        ("n1 forges, in the install directory, n2's level", "/install", "/srv/levels/nodes/n2/etc/own.conf", "refused: STALE"),
-        ("n1 forges, in the install directory, any file of the server", "/install", "/srv/levels/hidden/secret", "refused: STALE"),
-    )
-    for title, export, path, wanted in cases:
-        command = f"python3 - {SERVER} {OWN} {export} {_numbers(server, path)}"
-        text = FORGE.read_text(encoding="utf-8")
-        said = client.run(f"{command} <<'END OF FORGE'\n{text}\nEND OF FORGE\n").splitlines()
-        seen = [line.split(": ", 1)[1] for line in said]
-        best = next((word for word in seen if word.startswith("read")), seen[0] if seen else "nothing")
-        yield Fact(title, "client", best, wanted)
+    """Files of somebody else asked for by forged handles, from the address of a node; the first two show that the forgery is a good one."""
+    server.run(HIDDEN)
+    seen = _forge(server, client, "/srv/levels/open", "/srv/levels/hidden/secret")
+    server.run("exportfs -r")
+    yield Fact("a handle forged in an export without subtree_check", "client", seen, "read: told to nobody")
+    other = "/srv/levels/nodes/n2/etc/own.conf"
+    for title, export, path, wanted in (
+        ("a handle of one's own file, made up, in one's own state", "/srv/state/n1", "/srv/state/n1/var/log/kept", "read: kept by n1"),
+        ("n1 forges, in its state, n2's", "/srv/state/n1", "/srv/state/n2/var/log/kept", REFUSED),
+        ("n1 forges, in its level, n2's", "/srv/levels/nodes/n1", other, REFUSED),
+        ("n1 forges, in the shared level, n2's own", "/srv/levels/site", other, REFUSED),
+        ("n1 forges, in the install directory, n2's own level", "/install", other, REFUSED),
+        ("n1 forges, in the install directory, any file of the server", "/install", "/srv/levels/hidden/secret", REFUSED),
+    ):
+        yield Fact(title, "client", _forge(server, client, export, path), wanted)
+
+
+def running(server: Guest, client: Guest) -> Iterator[Fact]:
+    """A file that a node holds open, while the tree around it is replaced as publishing and pruning do, and the server forgets."""
+    for version in VERSIONS:
+        client.run(f"version={version}\n{HOLD}")
+        server.run(f"mv {IMAGE} {IMAGE}.old && cp -a {IMAGE}.old {IMAGE} && echo 3 > /proc/sys/vm/drop_caches")
+        seen = client.run(HELD, limit=180).strip()
+        server.run(f"rm -r {IMAGE} && mv {IMAGE}.old {IMAGE}")
+        name = version.split(",")[0]
+        yield Fact(f"root by {name}: an open file when its tree is renamed", "client", seen, "of the image, then of the image")
 
 
 def seen(server: Guest, client: Guest, collection: Collection) -> Iterator[Fact]:
@@ -156,3 +219,4 @@ def seen(server: Guest, client: Guest, collection: Collection) -> Iterator[Fact]
     yield from root_over_nfs(client)
     yield from clients(client)
     yield from handles(server, client)
+    yield from running(server, client)

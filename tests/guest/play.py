@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import exporting
+import ganesha
 import mirror
 import network
 import places
@@ -23,7 +24,7 @@ import preflight
 import reading
 import sandbox
 from collection import Collection
-from disk import make_machine
+from disk import MACHINES, make_machine
 from facts import Fact, table
 from guest import Guest
 from processes import LabError
@@ -44,7 +45,7 @@ def outside(word: str) -> int:
     return sandbox.enter([word], Path(__file__).resolve().parent)
 
 
-def hold(guests: dict[str, Guest], progress: Progress, _collection: Collection) -> list[Fact]:
+def hold(guests: dict[str, Guest], progress: Progress, _collection: Collection, _facts: list[Fact]) -> None:
     """Keep the guests up until a signal ends the run."""
     inside = os.environ[sandbox.INSIDE]
     progress.say(f"enter: nsenter --net --mount --target $(tr -d ' ' </proc/{inside}/task/{inside}/children)")
@@ -52,25 +53,24 @@ def hold(guests: dict[str, Guest], progress: Progress, _collection: Collection) 
         progress.say(f"log in from there: ssh {' '.join(guest.ssh_options())} root@{guest.address}")
     while all(guest.server.running for guest in guests.values()):
         time.sleep(1)
-    return []
 
 
-def everything(guests: dict[str, Guest], progress: Progress, collection: Collection) -> list[Fact]:
+def everything(guests: dict[str, Guest], progress: Progress, collection: Collection, facts: list[Fact]) -> None:
     """Declare the site on both guests, lock the server down, and look."""
     server, client = guests["server"], guests["client"]
-    facts = []
-    with progress.stage("the site is declared, and the server exports it", server.commands):
+    with progress.stage("the site is declared, and the server exports it"):
         for guest in (server, client):
             guest.run(PREPARE.read_text(encoding="utf-8"), limit=180)
         first = collection.play("site.yml")
         again = collection.play("site.yml", "--tags", "nfs_exports")
     facts.append(Fact("the role's own assertion of the effective table", "server", first.get("server", ""), r"changed=\d+ failed=0"))
     facts.append(Fact("the role again", "server", again.get("server", ""), "changed=0 failed=0"))
-    with progress.stage("what the kernel exports, to whom", client.commands):
-        facts += exporting.seen(server, client, collection)
-    with progress.stage("levels read by NFS mounts", collection.logs / "modules.log"):
-        facts += reading.seen(server, client, collection)
-    return facts
+    with progress.stage("what the kernel exports, to whom"):
+        facts.extend(exporting.seen(server, client, collection))
+    with progress.stage("levels read by NFS mounts"):
+        facts.extend(reading.seen(server, client, collection))
+    with progress.stage("the same site by nfs-ganesha"):
+        facts.extend(ganesha.seen(server, client, collection))
 
 
 def inside(word: str) -> int:
@@ -80,35 +80,41 @@ def inside(word: str) -> int:
     run = places.new_run("guest")
     progress = Progress()
     progress.say(f"the guests' logs are in {run}")
-    log = run / "setup.log"
+    facts: list[Fact] = []
+    good = False
     try:
         with ExitStack() as ends:
-            with progress.stage("network, mirror and the guests' disk", log):
-                network.raise_bridge(log)
-                packages = mirror.make_mirror(log)
-                ends.callback(mirror.serve(packages, network.HOST, run / "mirror-http.log").stop)
-                machine = make_machine(packages, log)
-            home = run / places.BOX
-            home.mkdir()
-            ends.callback(places.remove_tree, home)
-            guests = {}
-            for name in ("server", "client"):
-                guests[name] = Guest(name, machine, home, run)
-                ends.callback(guests[name].stop)
-            for guest in guests.values():
-                with progress.stage(f"guest {guest.name} starts", guest.console):
-                    guest.wait_until_up()
-            collection = Collection(guests["server"], home, run)
-            seen = (hold if word == "hold" else everything)(guests, progress, collection)
+            guests, collection = raise_guests(run, progress, ends)
+            (hold if word == "hold" else everything)(guests, progress, collection, facts)
+        good = bool(facts) and all(fact.holds for fact in facts)
     except LabError as error:
         progress.say(f"the guests failed: {error}")
-        return 1
-    shown = table(seen)
+    shown = table(facts)
     (run / "facts.txt").write_text(shown + "\n", encoding="utf-8")
     print(shown, flush=True)
-    good = bool(seen) and all(fact.holds for fact in seen)
-    progress.say(f"guests: {len(seen)} facts, {'as they must be' if good else 'NOT as they must be'}; logs in {run}")
+    progress.say(f"guests: {len(facts)} facts, {'as they must be' if good else 'NOT as they must be'}; logs in {run}")
     return 0 if good else 1
+
+
+def raise_guests(run: Path, progress: Progress, ends: ExitStack) -> tuple[dict[str, Guest], Collection]:
+    """Raise network, mirror and both guests, and wait until they are up; `ends` takes down each."""
+    log = run / "setup.log"
+    with progress.stage("network, mirror and the guests' disk", log):
+        network.raise_bridge(log)
+        packages = mirror.make_mirror(log)
+        ends.callback(mirror.serve(packages, network.HOST, run / "mirror-http.log").stop)
+        machine = make_machine(packages, log)
+    home = run / places.BOX
+    home.mkdir()
+    ends.callback(places.remove_tree, home)
+    guests = {}
+    for name in MACHINES:
+        guests[name] = Guest(name, machine, home, run)
+        ends.callback(guests[name].stop)
+    for guest in guests.values():
+        with progress.stage(f"guest {guest.name} starts", guest.console):
+            guest.wait_until_up()
+    return guests, Collection(guests["server"], home, run)
 
 
 def main(arguments: list[str]) -> int:

@@ -19,14 +19,14 @@ from ..errors import Fault, SiteError, raise_faults
 from ..nodes.site import Site
 from ..tables.store import DEFAULT_SITE, load_snapshot, open_store
 from . import ganesha, kernelexports
-from .exporttable import Wanted, state_directories, wanted
+from .exporttable import SUBTREE, Export, Wanted, state_directories, wanted
 
 KERNEL = "kernel"
 GANESHA = "ganesha"
 SPEC: dict[str, Any] = {
     "server": {"type": "str", "choices": [GANESHA, KERNEL], "default": GANESHA},
     "clients": {"type": "list", "elements": "str", "default": ["*"]},
-    "options": {"type": "list", "elements": "str", "default": ["ro", "no_root_squash", "sync"]},
+    "options": {"type": "list", "elements": "str", "default": ["ro", "no_root_squash", "sync", "subtree_check"]},
     "take_over": {"type": "bool", "default": False},
     "accept_risk": {"type": "bool", "default": False},
     "addresses": {"type": "list", "elements": "str", "default": []},
@@ -90,6 +90,26 @@ def state_faults(site: Site, directories: Iterable[str]) -> list[Fault]:
         )
         for path in shared
     ]
+
+
+def reached_by_handles(lines: Iterable[kernelexports.Line], exports: Iterable[Export]) -> list[str]:
+    """Return a warning for each export, foreign or ours, whose clients reach what else is on a file system that we export.
+
+    Without SUBTREE the kernel's server asks of a file handle only whether its file system is exported to the client.
+    """
+    places = [(each, _device(each.path)) for each in exports]
+    found = [
+        f"{each.path}: without {SUBTREE} its clients reach everything on its file system by forged file handles"
+        for each, _place in places
+        if kernelexports.said(each.options, SUBTREE) != SUBTREE
+    ]
+    ours = {device: each.path for each, device in reversed(places)}
+    for line in lines:
+        device = _device(line.path)
+        if device in ours and any(kernelexports.said(options, SUBTREE) != SUBTREE for _client, options in line.clients):
+            reached = f"by forged file handles its clients reach everything on its file system, as {ours[device]}"
+            found.append(f"{line.place}: exports {line.path} without {SUBTREE}: {reached}")
+    return found
 
 
 @dataclass
@@ -213,6 +233,9 @@ def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> Export
         faults = []
     own = PATHS[KERNEL] if server == GANESHA else path
     lines = foreign_lines(params["foreign_files"], own)
+    if server == KERNEL:
+        for warning in reached_by_handles(lines, expected.exports):
+            warn(warning)
     blocking = kernelexports.in_the_way(lines, expected.exports, os.path.realpath)
     if not params["take_over"]:
         faults += [

@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from ..nodes.site import Site
 
 EVERYBODY = "*"
-INSTALL_OPTIONS = ("ro", "no_root_squash", "sync")
-"""How the statelite document locks /install down (2.1)."""
+SUBTREE = "subtree_check"
+"""Without it the kernel's server gives whoever may mount a directory every file of its file system, for the right number (tests/guest)."""
 
-STATE_OPTIONS = ("rw", "no_root_squash", "sync", "subtree_check")
-LEVEL_OPTIONS = ("ro", "no_root_squash", "sync", "no_subtree_check")
+INSTALL_OPTIONS = ("ro", "no_root_squash", "sync", SUBTREE)
+"""How the statelite document locks /install down (2.1), and nothing beside it opened."""
+
+STATE_OPTIONS = ("rw", "no_root_squash", "sync", SUBTREE)
+LEVEL_OPTIONS = ("ro", "no_root_squash", "sync", SUBTREE)
 CLIENT = re.compile(r"[A-Za-z0-9@*?.:/_\[\]-]+")
 OPTION = re.compile(r"[a-z_]+(=[A-Za-z0-9_.:/-]+)?")
 

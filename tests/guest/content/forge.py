@@ -1,10 +1,14 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask an NFSv3 server for a file by a handle that was never given to us (RFC 1813; the handle's form is the Linux kernel's own).
+"""Ask an NFSv3 server for a file by a handle that was never given to us (RFC 1813). Run on a node.
 
-Run on a node: `forge.py SERVER SOURCE EXPORT INODE GENERATION PARENT PARENT_GENERATION`. The handle is that of EXPORT, which SOURCE may
-mount, with the number of another file put into it. Says what the server answers to READ: `read: CONTENT` or `refused: STATUS`.
+forge.py kernel SERVER SOURCE EXPORT INODE GENERATION PARENT PARENT_GENERATION
+    the handle of EXPORT, which SOURCE may mount, with the number of another file put into it
+forge.py ganesha SERVER SOURCE EXPORT OTHER_SOURCE OTHER_EXPORT PATH
+    the handle that OTHER_SOURCE has for PATH in its own export, as it is, and with the number of SOURCE's EXPORT put into it
+
+Says what the server answers when SOURCE READs by it: `read: CONTENT` or `refused: STATUS`.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import struct
 import sys
 
 PORTMAP, MOUNT, NFS = (100000, 2), (100005, 3), (100003, 3)
-GETPORT, MNT, READ = 3, 1, 6
+GETPORT, MNT, LOOKUP, READ = 3, 1, 3, 6
 TCP = 6
 FSID_BYTES = {0: 8, 1: 4, 2: 12, 3: 8, 4: 8, 5: 8, 6: 16, 7: 24}
 """By the kind of file system number in a handle, its length (fs/nfsd/nfsfh.h)."""
@@ -101,13 +105,38 @@ def read(connection: Connection, handle: bytes) -> str:
     return f"read: {answer[16 + attributes : 16 + attributes + length].decode(errors='replace').strip()}"
 
 
-def main() -> None:
-    server, source, export = sys.argv[1:4]
-    numbers = [int(word) for word in sys.argv[4:8]]
-    root = root_of(server, source, export)
+def found(server: str, source: str, export: str, path: str) -> bytes:
+    """Return the handle of a file, as somebody gets it who may."""
     connection = Connection(server, port_of(server, source, NFS), source)
-    for name, kind in (("inode", INODE), ("inode and parent", INODE_AND_PARENT)):
-        print(f"{name}: {read(connection, forged(root, kind, numbers))}")
+    handle = root_of(server, source, export)
+    for name in path.strip("/").split("/"):
+        answer = connection.call(NFS, LOOKUP, opaque(handle) + opaque(name.encode()))
+        status, length = struct.unpack("!II", answer[:8])
+        if status:
+            raise OSError(f"LOOKUP of {name}: {STATUS.get(status, status)}")
+        handle = answer[8 : 8 + length]
+    return handle
+
+
+def made_for_kernel(server: str, source: str, export: str, numbers: list[str]) -> dict[str, bytes]:
+    """Return the handles to try with the kernel's server."""
+    root = root_of(server, source, export)
+    kinds = {"inode": INODE, "inode and parent": INODE_AND_PARENT}
+    return {name: forged(root, kind, [int(word) for word in numbers]) for name, kind in kinds.items()}
+
+
+def made_for_ganesha(server: str, source: str, export: str, other: list[str]) -> dict[str, bytes]:
+    """Return the handles to try with nfs-ganesha, in which bytes 2 and 3 are the number of the export (include/nfs_fh.h)."""
+    root, handle = root_of(server, source, export), found(server, *other)
+    return {"as it is": handle, "export replaced": handle[:2] + root[2:4] + handle[4:]}
+
+
+def main() -> None:
+    kind, server, source, export, *rest = sys.argv[1:]
+    handles = {"kernel": made_for_kernel, "ganesha": made_for_ganesha}[kind](server, source, export, rest)
+    connection = Connection(server, port_of(server, source, NFS), source)
+    for name, handle in handles.items():
+        print(f"{name}: {read(connection, handle)}")
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+#!/bin/sh
 # What an administrator has on both guests before the site is declared: a root image, and on the server its levels and a disk for state.
 set -e
 image=/install/netboot/debian12/x86_64/compute/rootimg

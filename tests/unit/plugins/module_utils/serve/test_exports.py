@@ -47,9 +47,9 @@ def table(site: dict[str, list[dict[str, str]]], own: str = "10.77.0.1") -> dict
 def test_images_and_shared_levels_are_for_all_and_a_nodes_own_for_it_alone() -> None:
     assert table(rows()) == {
         "/install": (("*",), OPTIONS),
-        "/srv/level-all": (("*",), ("ro", "no_root_squash", "sync", "no_subtree_check")),
-        "/srv/level/n1": (("10.77.0.11",), ("ro", "no_root_squash", "sync", "no_subtree_check")),
-        "/srv/level/n2": (("10.77.0.12",), ("ro", "no_root_squash", "sync", "no_subtree_check")),
+        "/srv/level-all": (("*",), ("ro", "no_root_squash", "sync", "subtree_check")),
+        "/srv/level/n1": (("10.77.0.11",), ("ro", "no_root_squash", "sync", "subtree_check")),
+        "/srv/level/n2": (("10.77.0.12",), ("ro", "no_root_squash", "sync", "subtree_check")),
         "/srv/state/n1": (("10.77.0.11",), ("rw", "no_root_squash", "sync", "subtree_check")),
         "/srv/state/n2": (("10.77.0.12",), ("rw", "no_root_squash", "sync", "subtree_check")),
     }
@@ -101,9 +101,9 @@ def test_every_path_survives_the_kernels_form(paths: list[str]) -> None:
     assert [(line.path, line.clients) for line in parsed] == [(path, (("10.0.0.1", OPTIONS), ("*", OPTIONS))) for path in paths]
 
 
-def test_the_default_line_is_the_documents() -> None:
-    line = Export("/install", ("*",), OPTIONS, "images")
-    assert kernelexports.render([line]).splitlines()[1:] == ["/install *(ro,no_root_squash,sync)"]
+def test_the_default_line_is_the_documents_and_opens_nothing_beside() -> None:
+    line = Export("/install", ("*",), tuple(SPEC["options"]["default"]), "images")
+    assert kernelexports.render([line]).splitlines()[1:] == ["/install *(ro,no_root_squash,sync,subtree_check)"]
 
 
 FOREIGN = """# old
@@ -249,6 +249,22 @@ def test_state_on_the_file_system_of_the_images_is_refused_unless_accepted(tmp_p
     host.params["accept_risk"] = True
     host.plan()
     assert any(warning.startswith("accept_risk: state directory") for warning in host.warnings)
+
+
+def test_what_forged_handles_would_reach_is_warned_about(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    (tmp_path / "exports").write_text(f"{tmp_path}/home *(ro,subtree_check)\n")
+    host.plan()
+    assert [warning for warning in host.warnings if "handles" in warning and "accept_risk" not in warning] == []
+    (tmp_path / "exports").write_text(f"{tmp_path}/home *(ro,subtree_check) 10.1.1.1(ro)\n/proc/fs *(ro)\n")
+    host.params["options"] = ["ro", "no_root_squash"]
+    host.plan()
+    told = [warning for warning in host.warnings if "handles" in warning and "accept_risk" not in warning]
+    reach = "by forged file handles its clients reach everything on its file system"
+    assert told == [
+        f"{tmp_path}/install: without subtree_check its clients reach everything on its file system by forged file handles",
+        f"{tmp_path}/exports line 1: exports {tmp_path}/home without subtree_check: {reach}, as {tmp_path}/install",
+    ]
 
 
 @pytest.mark.parametrize("server", ["kernel", "ganesha"])
