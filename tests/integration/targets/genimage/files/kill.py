@@ -38,6 +38,9 @@ from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.answ
 
 OSVERS = sys.argv[3] if len(sys.argv) > 3 else "debian12"
 VOLATILE = ("built", "packages_read", "seconds", "generation")
+DATED = re.compile(r"pkgcache\.bin|srcpkgcache\.bin|ld\.so\.cache|aux-cache|AutoInstalled|(?:rpmdb|history)\.sqlite")
+"""Files that hold the time they were written, or what else no two builds share."""
+
 ALWAYS = [("litefile",), ("litetree",)]
 PLAN = ("bootplan", "image=tiny", "generation=1")
 """What a node asks that runs from the generation which stands while the next one is built."""
@@ -113,7 +116,7 @@ def content(path: Path) -> str:
         archive = gzip.decompress(path.read_bytes())
         listed = subprocess.run(["cpio", "-t", "--quiet"], input=archive, check=True, capture_output=True).stdout
         return " ".join(sorted(listed.decode().split()))
-    if re.match(r"pkgcache\.bin|srcpkgcache\.bin|ld\.so\.cache|aux-cache|(?:rpmdb|history)\.sqlite", path.name) or "/var/log/" in str(path):
+    if DATED.match(path.name) or "/var/log/" in str(path):
         return "volatile"
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
