@@ -78,7 +78,7 @@ reports:
       description: Failed boots before that one.
       type: int
     disk:
-      description: The node's own disk, with C(status) (V(mounted), V(failed)), C(device), C(label) and C(message); empty when no entry needs one.
+      description: The own disk of the node, with C(status) (V(mounted), V(failed)), C(device), C(label), C(message); empty without one.
       type: dict
     failures:
       description: Entries (C(path)) and levels (C(source)) that failed, each with its C(message).
