@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -33,11 +33,22 @@ class Plan(Protocol):
         """
 
 
-def diff_of(lines: list[str]) -> dict[str, str]:
-    """Return Ansible's prepared diff: the first DIFF_LIMIT lines and the count of the rest."""
+@runtime_checkable
+class Remarking(Protocol):
+    """A plan that has something to say of what it does not change."""
+
+    def remarks(self) -> list[str]:
+        """Return the lines that stand below the changes in a diff, each marked as no change."""
+
+
+def diff_of(lines: list[str], remarks: Sequence[str] = ()) -> dict[str, str]:
+    """Return Ansible's prepared diff: the first DIFF_LIMIT lines and the count of the rest; then remarks, which are no changes."""
     shown = list(lines[:DIFF_LIMIT])
     if len(lines) > DIFF_LIMIT:
         shown.append(f"... and {len(lines) - DIFF_LIMIT} more changes")
+    shown.extend(f"# {remark}" for remark in remarks[:DIFF_LIMIT])
+    if len(remarks) > DIFF_LIMIT:
+        shown.append(f"# ... and {len(remarks) - DIFF_LIMIT} more remarks")
     return {"prepared": "".join(f"{line}\n" for line in shown)}
 
 
@@ -72,7 +83,8 @@ def run(argument_spec: dict[str, Any], read_and_plan: Callable[..., Plan], **mod
     try:
         plan = read_and_plan(dict(module.params), module.warn)
         lines = plan.lines()
-        report.update(changed=bool(lines), diff=diff_of(lines))
+        remarks = plan.remarks() if lines and isinstance(plan, Remarking) else []
+        report.update(changed=bool(lines), diff=diff_of(lines, remarks))
         if lines and not module.check_mode:
             done = plan.apply()
             if done is not None:

@@ -20,6 +20,12 @@ description:
     one that needs changes stays as it is for the nodes that run from it; its changed copy becomes the next generation.
   - A path that leads to C(/run), C(/proc), C(/sys) or C(/dev) inside the image, as C(/var/run/) does, is left as it is.
   - A run that was killed is finished by the next one.
+  - The diff has a line for each path, which begins with what happens to it. C(link) leads to what a node writes, C(default) is the content
+    that was moved to C(/.default), C(mount point) leads from there to the content of a bind entry, C(create) and C(remove) are of things
+    that the image did not have, C(restore) gives a path back what it held. Below the changes, lines with C(#) tell of rows that are
+    shadowed by another one, match nothing, or need nothing. Rows that can't be carried out are refused with the name of the rule.
+  - An image that nobody changed since is known again by the times of its directories, so that the next run takes milliseconds.
+    M(diskless.statelite.liteimg_info) never relies on that.
 author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes
@@ -49,6 +55,7 @@ options:
     description: Directory of the image, when it is not the one of the osimage.
     type: path
 seealso:
+  - module: diskless.statelite.liteimg_info
   - module: diskless.statelite.litefile
   - module: diskless.statelite.genimage
 """
@@ -105,6 +112,18 @@ missing:
   returned: success
   type: list
   elements: str
+shadowed:
+  description: Rows for the image that another row of a higher rank takes the place of (image before group before C(ALL)).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    row:
+      description: The row that does not count, by C(image), C(file) and C(options).
+      type: dict
+    by:
+      description: The row that counts.
+      type: dict
 nodes_affected:
   description: With O(in_use=true), the nodes whose image was changed under them.
   returned: success

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.operations import MakeDirectory, MakeFile, MakeLink, Move, WriteText
-from ansible_collections.diskless.statelite.plugins.module_utils.lite.liteimg import LiteimgPlan, plan_image
+from ansible_collections.diskless.statelite.plugins.module_utils.lite.liteimg import Known, LiteimgPlan, plan_image, plan_site
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
 
 SIZES = (60, 2000, 20000)
@@ -58,9 +58,9 @@ def build(root: Path, count: int) -> None:
             place.touch()
 
 
-def planned(site: Site, directory: Path) -> LiteimgPlan:
+def planned(site: Site, directory: Path) -> LiteimgPlan | Known:
     """Return what liteimg has to do, as the module does."""
-    plan = plan_image(site, "bench", rootimgdir=str(directory))
+    plan = plan_site(site, "bench", True, False, str(directory), sys.exit)
     plan.result()
     return plan
 
@@ -83,7 +83,7 @@ def plain(site: Site, directory: Path) -> Callable[[], None]:
     """Return the loop that makes the same tree."""
     root = str(directory / "rootimg")
     steps: list[tuple[int, str, str]] = []
-    for operation in planned(site, directory).tree.operations:
+    for operation in plan_image(site, "bench", rootimgdir=str(directory)).tree.operations:
         if isinstance(operation, MakeDirectory):
             steps.append((0, operation.path, ""))
         elif isinstance(operation, MakeLink):

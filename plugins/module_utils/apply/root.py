@@ -104,7 +104,7 @@ def _rename_new(source: int, old: str, target: int, new: str) -> None:
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
 
 
-def _links_in(directory: int, prefix: str, device: int) -> Iterator[tuple[str, str]]:
+def _links_in(directory: int, prefix: str, device: int, passed: list[str]) -> Iterator[tuple[str, str]]:
     with os.scandir(directory) as names:
         found = sorted((entry.name, entry.is_symlink(), entry.is_dir(follow_symlinks=False)) for entry in names)
     for name, is_link, is_directory in found:
@@ -114,7 +114,8 @@ def _links_in(directory: int, prefix: str, device: int) -> Iterator[tuple[str, s
             below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
             try:
                 if os.fstat(below).st_dev == device:
-                    yield from _links_in(below, f"{prefix}{name}/", device)
+                    passed.append(prefix + name)
+                    yield from _links_in(below, f"{prefix}{name}/", device, passed)
             finally:
                 os.close(below)
 
@@ -246,10 +247,13 @@ class Root:
                     return
                 yield piece
 
-    def links_below(self, path: str) -> Iterator[tuple[str, str]]:
-        """Give (path relative to `path`, text) of every symbolic link below the directory `path`, on its file system."""
+    def links_below(self, path: str, passed: list[str] | None = None) -> Iterator[tuple[str, str]]:
+        """Give (path relative to `path`, text) of every symbolic link below the directory `path`, on its file system.
+
+        The directories below it are added to `passed`, relative to it too.
+        """
         with self._open(path, os.O_RDONLY | os.O_DIRECTORY) as opened:
-            yield from _links_in(opened, "", os.fstat(opened).st_dev)
+            yield from _links_in(opened, "", os.fstat(opened).st_dev, [] if passed is None else passed)
 
     def mkdir(self, path: str, mode: int) -> None:
         """Make one directory with exactly this mode."""

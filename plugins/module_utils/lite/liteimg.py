@@ -29,6 +29,8 @@ from ..tables.lite import TMPFS
 from ..tables.store import open_store
 from .entry import entries_for
 from .inuse import exported_paths, exporter_of, refuse_mounts
+from .remarks import Shadowed, remarks, shadowed_rows
+from .remembered import digest_of, forget, recall, remember
 from .treeplan import JOURNAL, TreePlan, Wanted, plan_tree
 
 TABLES = ("osimage", "linuximage", "litefile", "site", "nodetype", "nodelist", "nodegroup")
@@ -62,6 +64,8 @@ class LiteimgPlan:
     tree: TreePlan
     publishes: bool
     affected: list[str] = field(default_factory=list)
+    shadowed: list[Shadowed] = field(default_factory=list)
+    digest: str = ""
 
     @property
     def copies(self) -> bool:
@@ -74,18 +78,29 @@ class LiteimgPlan:
         lines += self.tree.lines()
         return [*lines, f"publish generation {self.target.number}"] if self.publishes else lines
 
+    def remarks(self) -> list[str]:
+        """Return what stands below the changes in a diff: rows that are shadowed, match nothing or need nothing."""
+        return remarks(self.shadowed, self.tree.wanted.entries or (), self.tree.layout)
+
     def result(self) -> dict[str, Any]:
         """Return the module's values."""
-        layout = self.tree.layout
         return {
             "rootimg": self.target.rootimg,
             "generation": self.target.number,
             "published": self.publishes or current(self.target.rootimgdir) == self.target,
+            "nodes_affected": self.affected,
+            **self._told(),
+        }
+
+    def _told(self) -> dict[str, Any]:
+        """Return the values that follow from rows and tree alone."""
+        layout = self.tree.layout
+        return {
             "entries": len(layout.entries),
             "counts": dict(sorted(Counter(entry.options for entry in layout.entries).items())),
             "satisfied": dict(layout.satisfied),
             "missing": list(layout.missing),
-            "nodes_affected": self.affected,
+            "shadowed": self.shadowed,
         }
 
     def apply(self) -> None:
@@ -95,9 +110,17 @@ class LiteimgPlan:
             if self.copies:
                 self._new_generation()
             else:
+                forget(self.target.rootimg)
                 self.tree.apply()
+                self._remember(self.tree)
             if self.publishes:
                 publish(self.target)
+
+    def _remember(self, tree: TreePlan) -> None:
+        if self.digest and tree.wanted.entries is not None:
+            warnings: list[str] = []
+            warn_of_satisfied(self, warnings.append)
+            remember(tree, self.digest, {**self._told(), "warnings": warnings})
 
     def _new_generation(self) -> None:
         """Copy, lay out, rename: the number appears only with the whole generation behind it."""
@@ -123,6 +146,7 @@ class LiteimgPlan:
         tree = plan_tree(os.path.join(staging, ROOTIMG), self.tree.wanted)
         tree.apply()
         shutil.rmtree(os.path.join(staging, JOURNAL), ignore_errors=True)
+        self._remember(tree)
         if os.path.lexists(self.target.path):
             raise SiteError.of(self.target.path, "it appeared while liteimg was at work", "Run liteimg again")
         os.rename(staging, self.target.path)
@@ -138,18 +162,60 @@ def _base(image: Image, directory: str) -> Generation:
     return found
 
 
-def plan_image(site: Site, name: str, present: bool = True, in_use: bool = False, rootimgdir: str | None = None) -> LiteimgPlan:
-    """Return what liteimg has to do for the osimage `name`; writes nothing.
+@dataclass
+class Known:
+    """An image that is as liteimg left it, with the same rows: nothing to do."""
 
-    `in_use` allows to change a tree that nodes may be running from. Raises SiteError with every fault.
-    """
+    told: dict[str, Any]
+
+    def lines(self) -> list[str]:
+        """Return no change."""
+        return []
+
+    def result(self) -> dict[str, Any]:
+        """Return the values of the run that laid it out."""
+        return self.told
+
+    def apply(self) -> None:
+        """Do nothing."""
+
+
+def _looked_at(site: Site, name: str, rootimgdir: str | None) -> tuple[Image, Generation]:
+    """Return the image and the tree that liteimg is about; raises SiteError when either is not there, or in use by a mount."""
     image = osimage(site, name)
     if image.provmethod and image.provmethod != "statelite":
         raise SiteError.of(f"table osimage, imagename {image.name}", f"provmethod is {image.provmethod}", "Set provmethod to statelite")
-    directory = (rootimgdir or image.rootimgdir).rstrip("/") or "/"
-    entries = entries_for(site, image.name) if present else None
-    base = _base(image, directory)
+    base = _base(image, (rootimgdir or image.rootimgdir).rstrip("/") or "/")
     refuse_mounts(base.rootimg)
+    return image, base
+
+
+def known_image(site: Site, name: str, in_use: bool = False, rootimgdir: str | None = None) -> tuple[Known | None, str]:
+    """Return the plan of an image that is known to be as its rows ask, else None; and the digest of the rows."""
+    image, base = _looked_at(site, name, rootimgdir)
+    digest = digest_of(site, image)
+    published = current(base.rootimgdir)
+    told = recall(base.rootimg, digest) if base.number is None or base == published else None
+    if told is None:
+        return None, digest
+    place = {"rootimg": base.rootimg, "generation": base.number, "published": base == published}
+    return Known({**place, "nodes_affected": nodes_of(site, image.name) if in_use else [], **told}), digest
+
+
+def plan_image(site: Site, name: str, present: bool = True, in_use: bool = False, rootimgdir: str | None = None) -> LiteimgPlan:
+    """Return what liteimg has to do for the osimage `name`, from the tree itself; writes nothing.
+
+    `in_use` allows to change a tree that nodes may be running from. Raises SiteError with every fault.
+    """
+    image, base = _looked_at(site, name, rootimgdir)
+    plan = _plan(site, image, base, present, in_use)
+    plan.shadowed = shadowed_rows(site, image, plan.tree.wanted.entries or ())
+    return plan
+
+
+def _plan(site: Site, image: Image, base: Generation, present: bool, in_use: bool) -> LiteimgPlan:
+    directory = base.rootimgdir
+    entries = entries_for(site, image.name) if present else None
     tree = plan_tree(base.rootimg, Wanted(image.name, entries, int(image.permission, 8)))
     published = current(directory)
     affected = nodes_of(site, image.name)
@@ -176,11 +242,22 @@ def plan_image(site: Site, name: str, present: bool = True, in_use: bool = False
     return LiteimgPlan(image.name, base, replace(base, number=next_number(directory)), tree, present)
 
 
-def plan_liteimg(params: Mapping[str, Any], warn: Warn) -> LiteimgPlan:
+def plan_liteimg(params: Mapping[str, Any], warn: Warn) -> LiteimgPlan | Known:
     """Read the site database and return the plan of the module's options."""
     with open_store(params["site"]) as store:
         site = Site(store.tables(TABLES))
-    plan = plan_image(site, params["image"], params["state"] == "present", params["in_use"], params["rootimgdir"])
+    return plan_site(site, params["image"], params["state"] == "present", params["in_use"], params["rootimgdir"], warn)
+
+
+def plan_site(site: Site, name: str, present: bool, in_use: bool, rootimgdir: str | None, warn: Warn) -> LiteimgPlan | Known:
+    """Return the plan of an image, a known one without looking into it."""
+    known, digest = known_image(site, name, in_use, rootimgdir) if present else (None, "")
+    if known is not None:
+        for text in known.told.pop("warnings", []):
+            warn(text)
+        return known
+    plan = plan_image(site, name, present, in_use, rootimgdir)
+    plan.digest = digest
     warn_of_satisfied(plan, warn)
     return plan
 

@@ -37,6 +37,7 @@ class Original:
         self.root = root
         self.made = made
         self.gone = frozenset(gone)
+        self.walked: set[str] = set()
         self._seen: dict[str, Found | None] = {}
         self._missing: set[str] = set()
         self._contents = {content for _place, content in made.contents()}
@@ -73,7 +74,14 @@ class Original:
     def links_below(self, path: str) -> Iterable[tuple[str, str]]:
         """Give the symbolic links in a directory as it was."""
         content = self.made.content_of(path)
-        return [(name, text) for name, text in self.root.links_below(content) if f"{content}/{name}" not in self.made.links]
+        passed: list[str] = []
+        found = [(name, text) for name, text in self.root.links_below(content, passed) if f"{content}/{name}" not in self.made.links]
+        self.walked.update((path, *(f"{path}/{name}" for name in passed)))
+        return found
+
+    def looked(self) -> Iterable[str]:
+        """Return every path that was asked for."""
+        return self._seen
 
 
 @dataclass

@@ -46,7 +46,10 @@ class Wanted:
 
 @dataclass
 class TreePlan:
-    """The operations that bring one tree to what is wanted. `begun` are those a killed run left to do."""
+    """The operations that bring one tree to what is wanted. `begun` are those a killed run left to do.
+
+    `looked` are the paths that the plan depends on, `walked` the directories in which it looked for symbolic links.
+    """
 
     rootimg: str
     wanted: Wanted
@@ -55,6 +58,8 @@ class TreePlan:
     operations: list[Operation] = field(default_factory=list)
     begun: list[Operation] = field(default_factory=list)
     stamp: Stamp | None = None
+    looked: Iterable[str] = ()
+    walked: Iterable[str] = ()
 
     def lines(self) -> list[str]:
         """Return what will be done, path by path; empty when the tree is as wanted."""
@@ -94,6 +99,7 @@ class TreePlan:
                     journal.recover(root)
                 again = _plan(root, journal, self.wanted)
                 self.layout, self.operations, self.begun = again.layout, again.operations, []
+                self.looked, self.walked = again.looked, again.walked
             if self.operations:
                 journal.run(root, self.operations)
 
@@ -140,7 +146,7 @@ def _plan(root: Root, journal: Journal, wanted: Wanted) -> TreePlan:
             record = WriteText(path, text, old_text)
             changes = [*changes, record] if present else [record, *changes]
     operations = _with_times(changes, old, layout.made, tree)
-    return TreePlan(root.path, wanted, before, layout, operations, stamp=stamp)
+    return TreePlan(root.path, wanted, before, layout, operations, [], stamp, tree.looked(), tree.walked)
 
 
 def _with_times(changes: list[Operation], old: Made, new: Made, tree: Original) -> list[Operation]:

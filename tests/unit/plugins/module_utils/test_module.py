@@ -76,6 +76,17 @@ def test_a_long_diff_shows_its_first_changes_and_the_count_of_the_rest(capsys):
     assert (len(shown), shown[-1]) == (DIFF_LIMIT + 1, "... and 7 more changes")
 
 
+def test_remarks_stand_below_the_changes_and_are_none(capsys):
+    class Remarks(ListPlan):
+        def remarks(self):
+            return [f"row {number}" for number in range(DIFF_LIMIT + 2)]
+
+    shown = run_plan(capsys, Remarks(["a: added"]))[1]["diff"]["prepared"].splitlines()
+    assert (shown[:2], shown[-1]) == (["a: added", "# row 0"], "# ... and 2 more remarks")
+    quiet = run_plan(capsys, Remarks([]))[1]
+    assert (quiet["changed"], quiet["diff"]["prepared"]) == (False, "")
+
+
 def test_bulk_options_are_echoed_as_counts_and_no_password_is(capsys):
     answer = run_plan(capsys, ListPlan([]), rows=[{}, {}], content="12345", site="postgresql://u:geheim@h/db")[1]
     assert answer["invocation"] == {"module_args": {"rows": "2 rows", "content": "5 characters", "site": "postgresql://...@h/db"}}
