@@ -172,8 +172,8 @@ def main() -> None:
                 number += 1
                 seed(number)(hostile)()
         finally:
-            print(f"seed {number}: {sets} sets of {clients} connections, {fuzzed.read} of which were told something")
-            print(f"the service took at most {fuzzed.peak} MiB")
+            print(f"seed {number}")
+            print(f"told: {sets} times side by side, {fuzzed.read} of them were answered, the service took at most {fuzzed.peak} MiB")
             fuzzed.service.stop()
     print(f"stat::number_of_executed_units: {clients}")
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from ..apply.root import Root
 from ..errors import SiteError
+from . import shape
 
 FORMAT = 1
 RECORD = "/.statelite.json"
@@ -171,6 +172,7 @@ def layout_of(text: str, where: str) -> Layout:
         document: dict[str, Any] = json.loads(text)
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']}")
+        shape.check(document)
         names = {item.name for item in fields(Placed)}
         entries = tuple(
             Placed(**{**{name: entry[name] for name in names & set(entry)}, "written": tuple(entry["written"])})
@@ -191,7 +193,7 @@ def layout_of(text: str, where: str) -> Layout:
                 {path: (pair[0], pair[1]) for path, pair in made["modes"].items()},
             ),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SiteError.of(where, f"is not a layout of this program ({error})", "Build the image again") from error
 
 

@@ -14,6 +14,8 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
 HARDWARE_ADDRESS = re.compile(r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?:(?:[:-][0-9A-Fa-f]{2}){2}|(?:[:-][0-9A-Fa-f]{2}){14})?")
 NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 MODE = re.compile(r"[0-7]{3,4}")
+LONGEST_NAME, LONGEST_PATH = 255, 3800
+"""Bytes of a name, and of a path so that a node has room before it for where it keeps its content (PATH_MAX is 4096)."""
 DISK_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,11}")
 DEVICE = re.compile(r"/dev(?:/[A-Za-z0-9._:+@=-]+)+")
 
@@ -117,6 +119,12 @@ def address_ranges(text: str) -> Problem | None:
     return None
 
 
+def too_long(text: str) -> bool:
+    """Tell whether a path, or a name in it, has more bytes than a file system takes."""
+    content = text.encode("utf-8", "surrogateescape")
+    return len(content) > LONGEST_PATH or max(map(len, content.split(b"/"))) > LONGEST_NAME
+
+
 def absolute_path(text: str) -> Problem | None:
     """A path from the root without .. and control characters."""
     problem = quoted_by_hand(text)
@@ -128,6 +136,9 @@ def absolute_path(text: str) -> Problem | None:
         return f"{text!r} is no absolute path", "Begin it with /"
     if ".." in text.split("/"):
         return f"{text!r} has '..' as a part", "Write the path that is meant without .. parts"
+    if len(text) >= LONGEST_NAME // 4 and too_long(text):
+        what = f"{text[:60]!r}... is longer than a path can be"
+        return what, f"Write at most {LONGEST_NAME} bytes between slashes, and {LONGEST_PATH} in all"
     return None
 
 

@@ -31,3 +31,10 @@ def test_json_that_is_nested_too_deeply_is_refused_at_its_line(depth):
 def test_a_path_that_no_xml_document_can_hold_is_refused(character):
     (fault,) = check_rows(LITEFILE, [{"file": f"/etc/a{character}"}])
     assert "control character" in fault.what
+
+
+@pytest.mark.parametrize("path", ["/etc/" + "x" * 256, "/etc/" + "\u00fc" * 128, "/" + "x/" * 2000])
+def test_a_path_that_no_file_system_takes_is_refused(path):
+    (fault,) = check_rows(LITEFILE, [{"file": path}])
+    assert "longer than a path can be" in fault.what
+    assert check_rows(LITEFILE, [{"file": "/etc/" + "x" * 255}, {"file": "/etc/" + "\u00fc" * 127}]) == []
