@@ -5,7 +5,7 @@
 # The node's own disk: found by the site's label and by nothing else, formatted only where the site lists the device and it
 # holds no signature of anything. Sourced by agent.sh.
 
-DISK_LIMIT=${DISK_LIMIT:-600} # seconds that a check of the file system, or making one, may take
+DISK_LIMIT=600 # seconds that a check of the file system, making one, or mounting it may take
 
 labelled() { # $1 label: the devices that have a file system with it, one a line
     timeout 60 blkid -c /dev/null -t "LABEL=$1" -o device 2> /dev/null < /dev/null | while read -r device; do
@@ -175,7 +175,7 @@ open_disk() { # $1 label, $2 options, $3 seconds, $4 devices that may be formatt
     check_disk "$FOUND" "$kind" || return 1
     mkdir -p "$RUN/disk" "$S/localdisk"
     # Without -w a disk that takes no writes would be mounted all the same, read-only.
-    TROUBLE=$(timeout 60 mount -t "$kind" -w -o "$2" "$FOUND" "$RUN/disk" 2>&1 < /dev/null) || {
+    TROUBLE=$(timeout "$DISK_LIMIT" mount -t "$kind" -w -o "$2" "$FOUND" "$RUN/disk" 2>&1 < /dev/null) || {
         TROUBLE="$FOUND can't be mounted: $TROUBLE"
         return 1
     }
