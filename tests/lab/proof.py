@@ -37,6 +37,16 @@ class Mount:
     source: str
     readonly: bool
 
+    @property
+    def file_system(self) -> str:
+        """What two mounts of one file system have in common."""
+        return "nfs" if self.kind.startswith("nfs") else self.device
+
+    @property
+    def part(self) -> str:
+        """What of the file system is mounted: for NFS the kernel shows it in the source, and every root as `/`."""
+        return self.source if self.kind.startswith("nfs") else self.root
+
 
 @dataclass(frozen=True)
 class Read:
@@ -165,11 +175,11 @@ class Proof:
         best, place = "", "live"
         points = self._anchors()
         for anchor in self.mounts:
-            if anchor.point not in points or (anchor.device, anchor.source) != (mount.device, mount.source):
+            if anchor.point not in points or anchor.file_system != mount.file_system:
                 continue
-            inside = mount.root == anchor.root or mount.root.startswith(anchor.root.rstrip("/") + "/")
-            if inside and len(anchor.root) >= len(best):
-                best, place = anchor.root, points[anchor.point]
+            inside = mount.part == anchor.part or mount.part.startswith(anchor.part.rstrip("/") + "/")
+            if inside and len(anchor.part) >= len(best):
+                best, place = anchor.part, points[anchor.point]
         return place
 
     def origins(self, path: str) -> set[str]:
@@ -185,7 +195,7 @@ class Proof:
         for entry in sorted(above, key=len, reverse=True):
             _status, source, _message = self.results.get(entry, ("", "-", ""))
             if path == "/etc/resolv.conf" == entry and source in ("default", "created"):
-                return {"identity"}
+                found.add("identity")  # what DHCP says is written into it, where it says something
             found.add(" + ".join(part if part in ("default", "created", "kept") else f"level {part}" for part in source.split("+")))
             if self.entries[entry][8] != "inline":
                 break

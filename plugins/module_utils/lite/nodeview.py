@@ -129,13 +129,11 @@ class NodeView:
         for name, text, mode in (("machine-id", self.plan.machine_id, 0o444), ("hostname", self.plan.node, 0o644)):
             if f"/etc/{name}" not in self.results:
                 self._bind_over(f"/etc/{name}", Inode("f", mode, origin=IDENTITY, read=partial(str.encode, f"{text}\n")))
-        if resolver == b"":
-            return
         unknown = "what DHCP says is known at boot" if resolver is None else ""
         inode = Inode("f", 0o644, origin=IDENTITY, unknown=unknown, read=partial(bytes, resolver or b""))
         listed, etc = self.results.get(RESOLVER), self.results.get("/etc")
         if listed is not None:
-            found = self.space.lookup(RESOLVER, absolute=False) if listed.source in ("default", "created") else None
+            found = self.space.lookup(RESOLVER, absolute=False) if listed.source in ("default", "created") and resolver != b"" else None
             if listed.status == DONE and found is not None and not found.mount.readonly:
                 found.inode.origin, found.inode.unknown, found.inode.read = IDENTITY, unknown, inode.read
             return
@@ -143,6 +141,9 @@ class NodeView:
             found = self.space.lookup(RESOLVER, absolute=False)
             if found is not None and not _is_empty(found.inode):
                 return
+        standing = self.space.lookup(RESOLVER, absolute=False)
+        if resolver == b"" and standing is not None:
+            inode.read = standing.inode.content
         self._bind_over(RESOLVER, inode)
 
     def keep_plan(self) -> None:

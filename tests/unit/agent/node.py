@@ -66,6 +66,7 @@ class Node:
         self.root = self.rootimgdir / "rootimg"
         self.nfs = work / "nfs"
         self.boots = 0
+        self.resolver = "search lab.test\nnameserver 10.9.9.9\n"
         self.programs: dict[str, str] = {}
         """Scripts that stand for programs of the initramfs, by name."""
         named = {"nodetype", "osimage", "linuximage"}
@@ -134,7 +135,7 @@ class Node:
             (boot / "bin" / name).write_text(text, encoding="utf-8")
             (boot / "bin" / name).chmod(0o755)
         (boot / "cmdline").write_text(f"initrd=x XCAT=127.0.0.1:{port} NODE=n1 statelite.image=img1 {words} ro\n", encoding="utf-8")
-        (boot / "resolv.conf").write_text("search lab.test\nnameserver 10.9.9.9\n", encoding="utf-8")
+        (boot / "resolv.conf").write_text(self.resolver, encoding="utf-8")
         (boot / "output").touch()
         if paths:
             (boot / "paths").write_text(json.dumps(list(paths)), encoding="utf-8")

@@ -139,6 +139,16 @@ def test_a_listed_resolver_comes_from_its_level_else_from_dhcp(options: str, lev
     assert node.boot("", ["/etc/resolv.conf"]).seen["/etc/resolv.conf"]["content"] == content
 
 
+@pytest.mark.parametrize("content", ["", "nameserver 10.1.1.1\n"])
+def test_a_node_to_which_dhcp_says_nothing_has_a_resolver_file_of_its_own(content: str, tmp_path: Path, pki: Path) -> None:
+    node = node_with(tmp_path, pki, {"/srv/data/": "tmpfs"})
+    node.file("image/rootimg/etc/resolv.conf", content)
+    node.lay_out()
+    node.resolver = ""
+    seen = node.boot("", ["/etc/resolv.conf"]).seen["/etc/resolv.conf"]
+    assert (seen["content"], seen["backing"], seen["writable"]) == (content, "tmpfs", True)
+
+
 def test_a_resolver_that_is_a_link_is_left(tmp_path: Path, pki: Path) -> None:
     node = node_with(tmp_path, pki, {})
     (node.root / "etc/resolv.conf").unlink()

@@ -21,9 +21,9 @@ from .test_cases import CASES, NO_PLAN, REFUSED, node_of
 PROVE = f"{STATE} statelite.prove"
 
 
-def foretold(node: Node) -> dict[str, Any]:
-    """Return what the module gives for the node before it boots."""
-    seen = Simulation(sight(node), Wish(digest=True, resolver=RESOLVER)).of("n1")
+def foretold(node: Node, resolver: bytes | None = RESOLVER) -> dict[str, Any]:
+    """Return what the module gives for the node before it boots; it does not know what DHCP will say."""
+    seen = Simulation(sight(node), Wish(digest=True, resolver=resolver)).of("n1")
     assert not seen.faults
     return {"tree": seen.rows, "entries": seen.entries}
 
@@ -57,6 +57,19 @@ def test_a_recorded_boot_proves_what_is_foretold(name: str, tmp_path: Path, pki:
     told, proof = proved(node, "STATEMNT=10.1.0.1:/state statelite.prove")
     assert [str(each) for each in differences(told, proof)] == []
     assert set(proof.rows) == {row["path"] for row in told["tree"] if row["type"] != "absent"}
+
+
+@pytest.mark.parametrize("said", ["", "nameserver 10.9.9.9\n"], ids=["DHCP is silent", "DHCP speaks"])
+@pytest.mark.parametrize("option", ["", "tmpfs", "bind,tmpfs", "ro"])
+@pytest.mark.parametrize("path", ["/etc/resolv.conf", "/etc/"])
+def test_a_resolver_is_foretold_whatever_dhcp_says(path: str, option: str, said: str, tmp_path: Path, pki: Path) -> None:
+    node = node_with(tmp_path, pki, {path: option} if option else {})
+    node.file("image/rootimg/etc/resolv.conf", "nameserver 10.1.1.1\n")
+    node.lay_out()
+    node.resolver = said
+    for resolver in (None, said.encode()):
+        told = foretold(node, resolver)
+        assert [str(each) for each in differences(told, proof_of(node.boot(PROVE)))] == []
 
 
 @pytest.mark.parametrize("attachment", ["link", "bind"])
@@ -235,3 +248,41 @@ def test_what_came_over_nfs_is_counted_once_for_each_file_system() -> None:
     assert (read.by_read, read.answers) == (4196, 24 + 4352 + 200)
     with pytest.raises(ProofError, match="3 in mountinfo"):
         read_of(STATISTICS, mounts[:3])
+
+
+ON_A_NODE = (
+    MOUNTINFO
+    + r"""33 30 0:31 / /.statelite/persistent/n1 rw - nfs4 10.77.0.1:/srv/state/n1 rw,vers=4.2
+34 28 0:31 / /srv/kept rw - nfs4 10.77.0.1:/srv/state/n1/srv/kept rw,vers=4.2
+35 28 0:30 / /etc/site.d ro - nfs4 10.77.0.1:/srv/etc/site.d ro,vers=4.2
+36 28 0:24 / /etc/own ro - nfs 10.77.0.1:/install/a\040b/rootimg/etc/other ro,vers=3
+37 28 0:33 / /tmp rw - overlay overlay rw,lowerdir=/.default/tmp
+38 28 0:27 /system/hostname /etc/hostname rw - tmpfs statelite rw
+39 28 0:6 / /dev rw - devtmpfs devtmpfs rw
+40 30 254:0 / /.statelite/localdisk rw - ext4 /dev/vda rw
+41 28 254:0 /statelite/n1.0/srv/scratch /srv/scratch rw - ext4 /dev/vda rw
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "place", "writable"),
+    [
+        ("/usr/bin/sh", "image", False),
+        ("/etc/own/x", "image", False),
+        ("/srv/kept/x", "persistent", True),
+        ("/etc/site.d/x", "level", False),
+        ("/tmp/x", "tmpfs", True),
+        ("/etc/hostname", "tmpfs", True),
+        ("/srv/scratch/x", "localdisk", True),
+        ("/dev/null", "live", False),
+    ],
+)
+def test_what_a_path_of_a_real_node_lies_on(path: str, place: str, writable: bool) -> None:
+    """The kernel shows a part of an NFS file system that is mounted elsewhere by its source, not by its root."""
+    files = dict.fromkeys(("results", "tops", "leads", "digests", "writes", "whole"), b"")
+    mountstats = "".join(f"device {mount.source} mounted on {mount.point} with fstype {mount.kind}\n" for mount in mounts_of(ON_A_NODE))
+    shown = "".join(f"{field}\0" for field in ("f", "644", "root:root", path, "", "w" if writable else "-"))
+    files |= {"plan": b"node\tn1\n", "mounts": ON_A_NODE.encode(), "mountstats": mountstats.encode(), "paths": shown.encode()}
+    row = Proof(files).rows[path]
+    assert (row["place"], row["writable"]) == (place, writable)

@@ -45,11 +45,11 @@ dhcp_resolver() { # what DHCP said, from where dracut's client left it
     fi
 }
 
-set_resolver() { # listed and found in a level or in the state: that; a link: left; else what DHCP said
+set_resolver() { # listed and found in a level or in the state: that; a link: left; else what DHCP said, or what the image has
     dhcp_resolver > "$S/system/resolv.conf" || :
     chmod 0644 "$S/system/resolv.conf"
-    [ -s "$S/system/resolv.conf" ] || return 0
     if listed /etc/resolv.conf; then
+        [ -s "$S/system/resolv.conf" ] || return 0
         case $(source_of /etc/resolv.conf) in
             default | created) cat "$S/system/resolv.conf" > "$NEWROOT/etc/resolv.conf" 2> /dev/null || note '/etc/resolv.conf is not writable' ;;
         esac
@@ -61,6 +61,10 @@ set_resolver() { # listed and found in a level or in the state: that; a link: le
             default | created | kept) ;;
             *) [ ! -s "$NEWROOT/etc/resolv.conf" ] || return 0 ;;
         esac
+    fi
+    # Whether DHCP says something or not, the node has a file of its own there.
+    if [ ! -s "$S/system/resolv.conf" ] && [ ! -L "$NEWROOT/etc/resolv.conf" ] && [ -f "$NEWROOT/etc/resolv.conf" ]; then
+        cat "$NEWROOT/etc/resolv.conf" > "$S/system/resolv.conf"
     fi
     bind_over /etc/resolv.conf
 }
