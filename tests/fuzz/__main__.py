@@ -73,13 +73,11 @@ def run(target: str, seconds: int, seed: int) -> bool:
     covered = (re.findall(r"cov: (\d+)", text) or ["0"])[-1]
     known = sum(1 for _path in directories[0].iterdir())
     if process.returncode == 0 and count:
-        print(
-            f"ok   {target}: {count} inputs in {took:.0f} s, {count / took:.0f} a second, {covered} edges, {known} inputs kept", flush=True
-        )
+        told = re.findall(r"^told: (.*)$", text, re.MULTILINE) or [f"{covered} edges, {known} inputs kept"]
+        print(f"ok   {target}: {count} inputs in {took:.0f} s, {count / took:.0f} a second, {told[-1]}", flush=True)
         return True
-    print(
-        f"FAIL {target}: status {process.returncode} after {count or 'some'} inputs", *text.splitlines()[-60:], sep="\n     | ", flush=True
-    )
+    print(f"FAIL {target}: status {process.returncode} after {count or 'some'} inputs", flush=True)
+    print(*(f"     | {line}" for line in text.splitlines()[-60:]), sep="\n", flush=True)
     return False
 
 
