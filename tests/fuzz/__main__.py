@@ -120,7 +120,8 @@ def main() -> int:
         return process.returncode
     if given.keep:
         for target in chosen:
-            keep(target)
+            if target != "server":
+                keep(target)
         return 0
     failed = [target for target in chosen if not run(target, given.seconds, given.seed)]
     return 1 if failed else 0
