@@ -40,6 +40,8 @@ GONE = frozenset(
     )
 )  # fmt: skip
 """What a soft mount answers when its server does not: one such answer is enough."""
+SILENT = (errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH)
+"""What mount.nfs says when no server is there; one that refuses may serve another version."""
 MOUNT, LIST, READ = "mount", "list", "read"
 ROWS, BYTES = 256, 1 << 18
 
@@ -107,7 +109,8 @@ class Reader:
         if done.returncode != 0:
             said = last_lines(done.stdout.decode(errors="replace"), 3).replace("\n", "; ")
             said += " (the kernel here has no NFS)" if "No such device" in said else ""
-            raise OSError(errno.EPERM, said or f"mount.nfs ended with status {done.returncode}")
+            gone = next((number for number in SILENT if os.strerror(number) in said), errno.EPERM)
+            raise OSError(gone, said or f"mount.nfs ended with status {done.returncode}")
         try:
             root = Root(point)
         except SiteError as error:

@@ -166,6 +166,13 @@ def test_a_server_that_does_not_answer_costs_its_time_once(lab: Lab, served: Cal
     assert "sleep\x00600.5\x00" not in commands(), "what was to mount it has ended"
 
 
+@pytest.mark.parametrize(("said", "count"), [("Connection timed out", 1), ("No route to host", 1), ("Connection refused", 3)])
+def test_only_a_server_that_is_silent_is_given_up_by_its_mount(lab: Lab, served: Callable[..., Path], said: str, count: int) -> None:
+    log = served(lambda _directory: f"echo 'mount.nfs: {said}'; exit 32")
+    assert said in rows(ask(lab, "n1"))["/etc/motd"]["reason"]
+    assert len(tried(log)) == count, "the state, each node's own, the level"
+
+
 def failing(answer: Callable[[str], object]) -> Callable[..., Iterator[Any]]:
     """Return a reader whose answers of the far server's files and directories begin with `answer`."""
     real = Reader.serve
