@@ -16,15 +16,16 @@ from ..tables.lite import LOCALDISK, PERSISTENT, RO, normal_path, parse_options
 from .carry import UNKNOWN, Result, S
 from .entry import liteattach_of
 from .layout import Placed
-from .namespace import LIVE, Spot, above_of
+from .namespace import LIVE, above_of
 from .nodeplan import Step
 from .nodeview import DISK_WORDS, IDENTITY, NodeView
-from .simulate import KEPT, LOST, NOT_WRITABLE, Laid, Sight, Wish, absent, describe, survival
+from .sighting import Sighting, sighting
+from .simulate import KEPT, LOST, NOT_WRITABLE, Laid, Sight, Wish, survival
 
 SURVIVES = {
-    KEPT: "kept over reboots",
-    LOST: "lost at reboot",
-    NOT_WRITABLE: "a node can't write it",
+    KEPT: "; kept over reboots",
+    LOST: "; lost at reboot",
+    NOT_WRITABLE: "",
 }
 KEPT_IN = {PERSISTENT: "the node's state", LOCALDISK: "the node's own disk"}
 IN_PLACE = "a single file bound to a level: write it in place on the server, or bind its directory; a file renamed into place is not seen"
@@ -122,19 +123,21 @@ def sources(view: NodeView, step: Step, result: Result) -> list[dict[str, Any]]:
             0, {"source": "kept", "place": KEPT_IN[step.storage], "has_it": True, "result": "has it from an earlier boot", "used": True}
         )
     if step.storage == LOCALDISK and result.source == UNKNOWN:
-        tried.insert(0, {"source": "kept", "place": KEPT_IN[LOCALDISK], "has_it": False, "result": f"not known: {DISK_WORDS}", "used": False})
+        tried.insert(
+            0, {"source": "kept", "place": KEPT_IN[LOCALDISK], "has_it": False, "result": f"not known: {DISK_WORDS}", "used": False}
+        )
     if result.source == "created":
         tried.append({"source": "created", "place": "", "has_it": True, "result": "nothing had it: made empty", "used": True})
     return tried
 
 
-def _writes(view: NodeView, spot: Spot | None, step: Step | None, below: str) -> str:
-    if spot is None:
-        return "nowhere: nothing is there"
+def _writes(view: NodeView, here: Sighting, step: Step | None, below: str) -> str:
+    """Return where a write at the path ends up; of a path where nothing is, what is made there."""
+    spot = here.holder
     if spot.inode.backing == LIVE:
         return f"{view.space.path_of(spot)}, the node's own in memory"
     if survival(spot) == NOT_WRITABLE:
-        return "nowhere: read-only"
+        return "nowhere: read-only" if here.spot is not None else f"nowhere: {view.space.path_of(spot)} is read-only"
     if spot.inode.backing == LOCALDISK and view.plan.disk is not None and step is not None:
         return f"the node's own disk (label {view.plan.disk.label}), {step.path}{below}"
     if spot.inode.backing == "persistent" and view.plan.state is not None and step is not None:
@@ -183,7 +186,8 @@ def explain(sight: Sight, node: str, path: str) -> dict[str, Any]:
     path = normal_path(path)[0]
     view = sight.view(node, Wish())
     laid = sight.laid(node)
-    spot = view.look(path)
+    here = sighting(view, path)
+    spot = here.spot
     step, below = governing(view, path)
     notes = [note for note in view.plan.notes if f" {path} " in note or (step is not None and f" {step.path} " in note)]
     found: dict[str, Any] = {
@@ -191,10 +195,10 @@ def explain(sight: Sight, node: str, path: str) -> dict[str, Any]:
         "path": path,
         "image": laid.image.name,
         "generation": laid.generation.number,
-        "seen": describe(path, spot, True) if spot is not None else absent(path),
+        "seen": here.row,
         "real_path": view.space.path_of(spot) if spot is not None else None,
-        "writes_go_to": _writes(view, spot, step, below),
-        "survives": survival(spot) if spot is not None else NOT_WRITABLE,
+        "writes_go_to": _writes(view, here, step, below),
+        "survives": survival(here.holder),
         "entry": None,
         "rows": [],
         "sources": [],
@@ -203,7 +207,7 @@ def explain(sight: Sight, node: str, path: str) -> dict[str, Any]:
     }
     if step is None:
         satisfied = next((leads for written, leads in laid.layout.satisfied.items() if f"{path}/".startswith(f"{written}/")), None)
-        found["why"] = _why_no_entry(spot, satisfied)
+        found["why"] = _why_no_entry(here, path, satisfied)
         if satisfied is not None:
             written = tuple(written for written in laid.layout.satisfied if f"{path}/".startswith(f"{written}/"))
             found["rows"] = rows_explained(sight, laid, written)
@@ -222,38 +226,54 @@ def explain(sight: Sight, node: str, path: str) -> dict[str, Any]:
     found["rows"] = rows_explained(sight, laid, entry.written)
     found["sources"] = sources(view, step, result)
     found["why"] = _why(entry, step, below, found["rows"])
-    if (step.storage, step.kind, step.attach) == (RO, "f", "bind") and result.source not in ("default", "none"):
+    if (step.storage, step.kind, step.attach) == (RO, "f", "bind") and result.source not in ("default", "none", UNKNOWN):
         found["notes"].append(IN_PLACE)
     return found
 
 
-def _why_no_entry(spot: Spot | None, satisfied: str | None) -> str:
+def _why_no_entry(here: Sighting, path: str, satisfied: str | None) -> str:
     if satisfied is not None:
         return f"it leads to {satisfied}, which every node mounts for itself"
-    if spot is None:
-        return "nothing is there, and no row names it"
-    if spot.inode.origin == IDENTITY:
+    if f"{path}/".startswith(f"{S}/"):
+        return "it is statelite's own, made new at every boot"
+    inode = here.holder.inode if here.spot is None else here.spot.inode
+    if inode.origin == IDENTITY:
         return "it is the node's identity, set at every boot"
-    if spot.inode.backing == LIVE:
+    if inode.backing == LIVE:
         return "every node mounts it for itself"
+    if here.row["type"] == "l":
+        return f"it is a symbolic link of the image: {here.blind or 'nothing is where it leads'}"
+    if here.spot is None:
+        return "no row names it, and nothing is there in the image" if here.row["type"] == "absent" else "no row names it"
     return "no row names it: it is the image's, read-only and the same on every node"
 
 
 def _why(entry: Placed, step: Step, below: str, rows: list[dict[str, Any]]) -> str:
-    inside = f", which holds {below[1:]}" if below else ""
+    inside = f"it lies in {step.path}, and " if below else ""
     if entry.implied:
-        return f"{step.path} is a file that statelite itself keeps volatile{inside}"
+        return f"{inside}{step.path} is a file that statelite itself keeps volatile"
     winner = next((row for row in rows if row["wins"]), None)
     if winner is None:
-        return f"{step.path} is laid out in the image{inside}, and no row names it any more: run liteimg"
-    return f"the row for {winner['file']} {winner['why']}{inside}"
+        return f"{inside}{step.path} is laid out in the image, but no row names it any more: run liteimg"
+    return f"{inside}the row for {winner['file']} {winner['why']}"
+
+
+def _seen_words(seen: dict[str, Any]) -> str:
+    kind = {"d": "directory", "f": "file", "l": "symbolic link", "o": "special file"}.get(seen["type"], seen["type"])
+    if seen["type"] == "unknown":
+        return f"not known: {seen['reason']}"
+    if seen["type"] == "absent":
+        return kind
+    target = f" to {seen['target']}" if "target" in seen else ""
+    return f"{kind}{target} {seen['mode']} from {seen['origin']}"
 
 
 def text_of(found: dict[str, Any]) -> str:
     """Return an explanation for a person to read."""
     seen = found["seen"]
-    words = [seen["type"], seen.get("mode", ""), f"from {seen['origin']}" if seen["type"] != "absent" else ""]
-    lines = [f"{found['node']}:{found['path']}  {' '.join(word for word in words if word)}", f"  why: {found['why']}"]
+    lines = [f"{found['node']}:{found['path']}  {_seen_words(seen)}", f"  why: {found['why']}"]
+    if found["real_path"] not in (None, found["path"]):
+        lines.append(f"  lies at: {found['real_path']}")
     if found["entry"] is not None:
         entry = found["entry"]
         lines.append(f"  entry: {entry['path']} {entry['attachment']},{entry['storage']}: {entry['status']} {entry['message']}".rstrip())
@@ -264,7 +284,8 @@ def text_of(found: dict[str, Any]) -> str:
         place = f" ({tried['place']})" if tried["place"] else ""
         used = ": used" if tried["used"] else ""
         lines.append(f"  {tried['source']}{place}: {tried['result']}{used}")
-    lines.append(f"  writes go to: {found['writes_go_to']}; {SURVIVES[found['survives']]}")
-    lines += [f"  {one['variable']} = {one['value']} from {one['from']} ({one['where']})" for one in found["variables"]]
+    lines.append(f"  writes go to: {found['writes_go_to']}{SURVIVES[found['survives']]}")
+    if found["entry"] is not None:
+        lines += [f"  {one['variable']} = {one['value']} from {one['from']} ({one['where']})" for one in found["variables"]]
     lines += [f"  note: {note}" for note in found["notes"]]
     return "".join(f"{line}\n" for line in lines)

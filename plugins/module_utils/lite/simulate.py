@@ -144,6 +144,11 @@ def absent(path: str) -> Row:
     return {"path": path, "type": "absent", "origin": "-", "place": "-", "writable": False, "survives": NOT_WRITABLE}
 
 
+def unseen(path: str, reason: str) -> Row:
+    """Return the row of a path of which it is not known whether anything is there."""
+    return {**absent(path), "type": "unknown", "reason": reason}
+
+
 def _attached(inode: Inode) -> bool:
     return inode.kind == "l" and inode.backing == "image" and ".statelite/tmpfs/" in inode.text
 
@@ -190,7 +195,7 @@ def rows_of(view: NodeView, paths: Iterable[str], digest: bool) -> list[Row]:
             empty = False
             found.setdefault(place, describe(place, spot, digest))
         if empty and path not in IDENTITY_FILES:
-            found.setdefault(path, absent(path))
+            found.setdefault(path, unseen(path, view.space.blind) if view.space.blind else absent(path))
     return [found[path] for path in sorted(found)]
 
 

@@ -81,25 +81,67 @@ def test_nothing_has_it_so_it_is_made(lab: Lab) -> None:
 
 def test_where_writes_go_and_what_is_kept(lab: Lab) -> None:
     lab.litefile({"/etc/motd": "", "/var/log/": "persistent", "/etc/app/": "bind,persistent", "/etc/hosts": "ro"})
-    told = {path: lab.explained(path) for path in ("/etc/motd", "/var/log/old", "/etc/app/conf", "/etc/hosts", "/etc", "/run/x")}
+    told = {
+        path: lab.explained(path)
+        for path in ("/etc/motd", "/var/log/old", "/etc/app/conf", "/etc/hosts", "/etc", "/usr/x", "/var/log/new/er")
+    }
     assert {path: (one["writes_go_to"], one["survives"]) for path, one in told.items()} == {
         "/etc/motd": ("the node's memory (/.statelite)", "no"),
         "/var/log/old": ("10.0.0.2:/state/n1/var/log/old", "yes"),
         "/etc/app/conf": ("10.0.0.2:/state/n1/etc/app/conf", "yes"),
         "/etc/hosts": ("nowhere: read-only", "-"),
         "/etc": ("nowhere: read-only", "-"),
-        "/run/x": ("nowhere: nothing is there", "-"),
+        "/usr/x": ("nowhere: / is read-only", "-"),
+        "/var/log/new/er": ("10.0.0.2:/state/n1/var/log/new/er", "yes"),
     }
 
 
 def test_a_path_below_an_entry_and_one_in_the_plain_image(lab: Lab) -> None:
     found = lab.explained("/var/log/deep/er")
     assert (found["entry"]["path"], found["entry"]["below"], found["seen"]["type"]) == ("/var/log", "/deep/er", "absent")
-    assert found["why"] == "the row for /var/log/ names the image img1, which holds deep/er"
+    assert found["why"] == "it lies in /var/log, and the row for /var/log/ names the image img1"
     plain = lab.explained("/etc/hosts")
     assert (plain["entry"], plain["rows"], plain["seen"]["place"]) == (None, [], "image")
     assert "no row names it" in plain["why"]
     assert lab.explained("/etc/hostname")["why"] == "it is the node's identity, set at every boot"
+
+
+def test_what_lies_in_an_unknown_directory_is_not_said_to_be_absent(lab: Lab) -> None:
+    lab.litefile({"/var/log/": "tmpfs"})
+    away = {"level_paths": {"10.0.0.2:": str(lab.work / "10.0.0.2")}}
+    found = lab.explained("/var/log/old", **away)
+    assert found["seen"]["type"] == "unknown"
+    assert found["seen"]["reason"].startswith("level 1: 10.0.0.1:/lt/hall is not seen from here")
+    assert (found["writes_go_to"], found["survives"]) == ("the node's memory (/.statelite)", "no")
+    assert lab.tree(paths=["/var/log/old"], **away)["/var/log/old"]["type"] == "unknown"
+    assert lab.tree(paths=["/var/log/none"])["/var/log/none"]["type"] == "absent"
+
+
+def test_links_that_lead_nowhere_or_to_the_nodes_own_are_links(lab: Lab) -> None:
+    (lab.root / "proc").mkdir()
+    for name, text in (("mtab", "/proc/self/mounts"), ("gone", "nowhere")):
+        (lab.root / "etc" / name).symlink_to(text)
+    mtab, gone = lab.explained("/etc/mtab"), lab.explained("/etc/gone")
+    assert (mtab["seen"]["type"], mtab["seen"]["target"]) == ("l", "/proc/self/mounts")
+    assert mtab["why"] == "it is a symbolic link of the image: it leads to what every node mounts for itself"
+    assert gone["why"] == "it is a symbolic link of the image: nothing is where it leads"
+    assert lab.explained("/proc/1")["why"] == "every node mounts it for itself"
+    assert lab.explained("/.statelite/tmpfs")["why"] == "it is statelite's own, made new at every boot"
+
+
+def test_a_state_at_the_root_of_its_server_is_written_with_one_slash(lab: Lab) -> None:
+    lab.declare(things.STATELITE, [{"node": "compute", "statemnt": "10.0.0.2:/"}])
+    (lab.work / "10.0.0.2/n1").mkdir()
+    found = lab.explained("/var/log/old")
+    assert found["writes_go_to"] == "10.0.0.2:/n1/var/log/old"
+    assert found["seen"]["origin"] == "default"
+
+
+def test_the_text_says_where_a_link_leads_and_of_which_directory_a_path_is_part(lab: Lab) -> None:
+    (lab.root / "alias").symlink_to("var")
+    text = lab.ask("n1", path="/alias/log/old")["text"]
+    assert "  why: it lies in /var/log, and the row for /var/log/ names the image img1\n" in text
+    assert "  lies at: /.statelite/persistent/n1/var/log/old\n" in text
 
 
 def test_an_entry_is_found_by_any_name_that_leads_to_it(lab: Lab) -> None:
@@ -161,8 +203,9 @@ def test_a_row_that_is_not_laid_out_yet_is_told(lab: Lab) -> None:
 def test_the_text_tells_it_all(lab: Lab) -> None:
     lab.file("10.0.0.1/lt/hall/etc/motd", "hall\n")
     assert lab.ask("n1", path="/etc/motd")["text"].splitlines() == [
-        "n1:/etc/motd  f 0644 from level 1",
+        "n1:/etc/motd  file 0644 from level 1",
         "  why: the row for /etc/motd names the image img1",
+        "  lies at: /.statelite/tmpfs/etc/motd",
         "  entry: /etc/motd link,tmpfs: done",
         "  row: image img1, /etc/motd, '' names the image img1: wins",
         "  level 1 (10.0.0.1:/lt/hall): has it: used",

@@ -61,7 +61,8 @@ def test_a_copy_of_the_disk_is_looked_at_when_it_is_named(lab: Lab) -> None:
 
 def test_one_path_on_the_disk_is_explained(lab: Lab) -> None:
     found = lab.explained("/srv/scratch/big")
-    assert found["writes_go_to"] == "nowhere: nothing is there"
+    assert found["writes_go_to"] == "the node's own disk (label statelite), /srv/scratch/big"
+    assert (found["seen"]["type"], found["seen"]["reason"]) == ("unknown", DISK_WORDS)
     found = lab.explained("/etc/motd")
     assert (found["writes_go_to"], found["survives"]) == ("the node's own disk (label statelite), /etc/motd", "yes")
     assert [(one["source"], one["used"]) for one in found["sources"]] == [
