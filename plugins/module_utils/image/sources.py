@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors import Fault
@@ -78,6 +78,23 @@ def parse_source(item: str, where: str) -> tuple[Source, list[Fault]]:
 def unsigned_fault(source: Source, where: str) -> list[Fault]:
     """Return the fault of an RPM source that says nothing of signatures: they are checked unless it is trusted."""
     return [] if source.trusted or source.keys else [Fault(where, f"'{source.place}' names no key that its packages are signed by", MEND)]
+
+
+def places_of(source: Source, directories: Sequence[str]) -> list[str]:
+    """Return the directories of a local source that packages were named in ('' is its top); none for one over the network."""
+    if not source.directory:
+        return []
+    names = [""] if source.made else directories or [""]
+    places = [os.path.normpath(os.path.join(source.directory, name)) for name in names]
+    return [place for place in places if os.path.isdir(place)]
+
+
+def missing_directories(sources: Sequence[Source], directories: Sequence[str], where: str) -> list[Fault]:
+    """Return a fault for each directory that packages were named in and that no source has."""
+    tops = [source.directory for source in sources if source.directory and not source.made]
+    shown, mend = " or ".join(tops) or "any directory of otherpkgdir", "Create it, or correct the list of further packages"
+    missing = [name for name in directories if name and not any(os.path.isdir(os.path.join(top, name)) for top in tops)]
+    return [Fault(where, f"there is no {name} in {shown}", mend) for name in missing]
 
 
 def parse_repolist(path: str, read: Callable[[str], str | None]) -> tuple[list[Source], list[Fault]]:

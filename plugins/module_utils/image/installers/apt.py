@@ -19,7 +19,7 @@ from ...apply.removal import remove_tree
 from ...errors import Fault
 from ..mounts import alone
 from ..pkglist import Pass
-from ..sources import Source
+from ..sources import missing_directories, places_of
 from .order import Order
 from .repositories import linked
 
@@ -107,7 +107,6 @@ class Apt:
     def _other_faults(self) -> list[Fault]:
         """Return what is wrong with the sources of further packages. A .deb bears no signature of its own, only an index does."""
         order, found = self.order, []
-        tops = [source.directory for source in order.other_sources if source.directory and not source.made]
         for source in order.other_sources:
             if source.directory and not source.trusted:
                 mend = f"Write [trusted=yes] {source.place}, or name a signed archive by a `deb` line"
@@ -118,13 +117,7 @@ class Apt:
                 )
         if any(source.directory for source in order.other_sources) and not shutil.which("dpkg-scanpackages", path=ENVIRONMENT["PATH"]):
             found.append(Fault("dpkg-scanpackages", "is not installed on this machine", "Install the package dpkg-dev"))
-        for name in order.others.directories:
-            if name and not any(os.path.isdir(os.path.join(top, name)) for top in tops):
-                shown = " or ".join(tops) or "any directory of otherpkgdir"
-                found.append(
-                    Fault(order.other_where, f"there is no {name} in {shown}", "Create it, or correct the list of further packages")
-                )
-        return found
+        return found + missing_directories(order.other_sources, order.others.directories, order.other_where)
 
     def _source_faults(self, item: str) -> list[Fault]:
         where = self.order.where
@@ -212,7 +205,7 @@ class Apt:
         order = self.order
         found: list[str] = []
         for source in order.other_sources:
-            for place in self._places(source):
+            for place in places_of(source, order.others.directories):
                 made = os.path.join(work, f"others-{len(found) + 1}")
                 os.makedirs(made)
                 linked(place, made, ".deb")
@@ -223,12 +216,6 @@ class Apt:
             if not source.directory:
                 found.append(source.place)
         return found
-
-    def _places(self, source: Source) -> list[str]:
-        """Return the directories of one source that packages were named in."""
-        names = [""] if source.made else list(self.order.others.directories) or [""]
-        places = [os.path.normpath(os.path.join(source.directory, name)) for name in names] if source.directory else []
-        return [place for place in places if os.path.isdir(place)]
 
     def _command(self, target: str, arguments: Sequence[str], others: Sequence[str] = ()) -> list[str]:
         first = DEB_LINE.fullmatch(self.order.pkgdir[0])

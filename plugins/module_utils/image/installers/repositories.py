@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ...apply.commands import run_command
 from ...errors import Fault
-from ..sources import Source, parse_source, unsigned_fault
+from ..sources import Source, missing_directories, parse_source, places_of, unsigned_fault
 
 REPOMD = "repodata/repomd.xml"
 MEND = "Read the lines above, mend the packages there, and run genimage again: the last good image is untouched"
@@ -76,13 +76,8 @@ def parse_pkgdir(pkgdir: Sequence[str], where: str) -> tuple[list[Source], list[
 
 def other_faults(sources: Sequence[Source], directories: Sequence[str], where: str) -> list[Fault]:
     """Return what is wrong with the sources of further packages, of which `directories` below them were named."""
-    faults = [fault for source in sources for fault in unsigned_fault(source, where)]
-    tops = [source.directory for source in sources if source.directory and not source.made]
-    for directory in directories:
-        if directory and not any(os.path.isdir(os.path.join(top, directory)) for top in tops):
-            shown = " or ".join(tops) or "any directory of otherpkgdir"
-            faults.append(Fault(where, f"there is no {directory} in {shown}", "Create it, or correct the list of further packages"))
-    return faults
+    unsigned = [fault for source in sources for fault in unsigned_fault(source, where)]
+    return unsigned + missing_directories(sources, directories, where)
 
 
 def repositories(sources: Sequence[Source], prefix: str = "pkgdir") -> list[Repository]:
@@ -101,17 +96,13 @@ def other_repositories(sources: Sequence[Source], directories: Sequence[str], wo
     """
     found: list[Repository] = []
     for source in sources:
-        below = [""] if source.made or not source.directory else list(directories or [""])
-        for name in below:
-            place = os.path.normpath(os.path.join(source.directory, name)) if source.directory else ""
-            if place and not os.path.isdir(place):
-                continue
-            number = len(found) + 1
+        for place in places_of(source, directories) if source.directory else [""]:
+            number, url = len(found) + 1, f"file://{place}" if place else source.place
             if place and (source.made or not os.path.isfile(os.path.join(place, REPOMD))):
                 made = os.path.join(work, f"others-{number}")
                 os.makedirs(made)
                 linked(place, made, ".rpm")
                 run_command(["createrepo_c", "--quiet", made], limit=limit, mend=MEND)
-                place = made
-            found.append(Repository(f"others-{number}", f"file://{place}" if place else source.place, source))
+                url = f"file://{made}"
+            found.append(Repository(f"others-{number}", url, source))
     return found

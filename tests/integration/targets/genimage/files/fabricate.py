@@ -18,6 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 KERNEL = "6.1.0-1-tiny"
@@ -66,6 +67,22 @@ def stanza(name: str, *lines: str, version: str = "1") -> str:
     )
 
 
+def write_files(tree: Path, files: Mapping[str, str | Path]) -> None:
+    """Write texts, `-> target` for links, `/` for directories, and copies of files of this machine below `tree`."""
+    for path, content in files.items():
+        target = tree / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, Path):
+            shutil.copy(content, target)
+        elif content == "/":
+            target.mkdir(exist_ok=True)
+        elif content.startswith("-> "):
+            target.symlink_to(content[3:])
+        else:
+            target.write_text(content)
+            target.chmod(0o755 if content.startswith("#!") else 0o644)
+
+
 def package(work: Path, control: str, files: dict[str, str | Path], into: str = "archive/pool", **scripts: str) -> None:
     """Build one .deb from texts, and from files of this machine that are copied, in the directory `into` below `work`."""
     name = re.search(r"^Package: (.*)$", control, re.MULTILINE).group(1)
@@ -75,16 +92,7 @@ def package(work: Path, control: str, files: dict[str, str | Path], into: str = 
     for script, text in scripts.items():
         (tree / "DEBIAN" / script).write_text(text)
         (tree / "DEBIAN" / script).chmod(0o755)
-    for path, content in files.items():
-        target = tree / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, Path):
-            shutil.copy(content, target)
-        elif content.startswith("-> "):
-            target.symlink_to(content[3:])
-        else:
-            target.write_text(content)
-            target.chmod(0o755 if content.startswith("#!") else 0o644)
+    write_files(tree, files)
     pool = work / into
     pool.mkdir(parents=True, exist_ok=True)
     subprocess.run(["dpkg-deb", "--build", "-Znone", str(tree), str(pool)], check=True, capture_output=True)

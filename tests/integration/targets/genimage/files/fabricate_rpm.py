@@ -22,7 +22,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from fabricate import DRACUT, site_files
+from fabricate import DRACUT, site_files, write_files
 
 KERNEL = "5.14.0-1.el9.tiny"
 KEY_NAME = "Tiny <tiny@localhost>"
@@ -137,27 +137,12 @@ def spec(found: dict[str, Package]) -> str:
     return "\n".join([*lines, "%install", "cp -a %{trees}/. %{buildroot}/", ""])
 
 
-def write_trees(trees: Path, found: dict[str, Package]) -> None:
-    for package in found.values():
-        for path, content in package.files.items():
-            target = trees / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if path.endswith("/"):
-                target.mkdir(exist_ok=True)
-            elif isinstance(content, Path):
-                shutil.copy(content, target)
-            elif content.startswith("-> "):
-                target.symlink_to(content[3:])
-            else:
-                target.write_text(content)
-                target.chmod(0o755 if content.startswith("#!") else 0o644)
-
-
 def build(work: Path, target: Path, found: dict[str, Package]) -> None:
     """Build packages into `target` with the real rpmbuild."""
     shutil.rmtree(work / "trees", ignore_errors=True)
     (work / "trees").mkdir(parents=True)
-    write_trees(work / "trees", found)
+    for package in found.values():
+        write_files(work / "trees", package.files)
     (work / "tiny.spec").write_text(spec(found))
     defined = {
         **MACROS,
