@@ -15,7 +15,7 @@ from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import Image
 from .installers.order import Order
 from .installers.registry import Installer, installer_for, known_families
-from .packages import Others, read_others, read_packages, split_sources
+from .packages import Others, read_exlist, read_others, read_packages, split_sources
 from .pkglist import PackageList
 from .systems import family, version
 
@@ -103,6 +103,10 @@ def define(image: Image, share: str, limit: float) -> Definition:
     packages = PackageList()
     try:
         packages = read_packages(image, environment, share)
+    except SiteError as error:
+        faults += error.faults
+    try:
+        read_exlist(image, environment)
     except SiteError as error:
         faults += error.faults
     others, wrong = read_others(image, environment)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from ..apply.files import read_bytes
 from ..errors import Fault, SiteError
 from ..nodes.images import Image
+from .exlist import Pattern, parse_exlist
+from .listfile import split_column
 from .pkglist import PackageList, default_names, parse_pkglist
 from .sources import Source, parse_repolist, parse_source
 from .systems import list_directories, system_names
@@ -57,14 +59,10 @@ def find_list(image: Image, directories: Sequence[str], ending: str) -> str | No
     return None
 
 
-def _items(image: Image, column: str) -> list[str]:
-    return [item.strip() for item in image.column(column).split(",") if item.strip()]
-
-
 def read_packages(image: Image, environment: Mapping[str, str], share: str) -> PackageList:
     """Return the packages that the image's lists name, the default list when it names none; raises SiteError with every fault."""
     where = f"table linuximage, imagename {image.name}, column pkglist"
-    items = _items(image, "pkglist")
+    items = split_column(image.column("pkglist"))
     if not items:
         directories = [*custom_directories(image), f"{share}/pkglist"]
         found = find_list(image, directories, "pkglist")
@@ -82,7 +80,7 @@ def read_others(image: Image, environment: Mapping[str, str]) -> tuple[Others, l
     (the document, 2.7). Sources count only where there is a list.
     """
     where = f"table linuximage, imagename {image.name}, column"
-    items = _items(image, "otherpkglist")
+    items = split_column(image.column("otherpkglist"))
     directories = custom_directories(image)
     if not items:
         found = find_list(image, directories, "otherpkgs.pkglist")
@@ -109,3 +107,9 @@ def read_others(image: Image, environment: Mapping[str, str]) -> tuple[Others, l
         faults += wrong
         sources += more
     return Others(packages, tuple(sources), repolist or ""), faults
+
+
+def read_exlist(image: Image, environment: Mapping[str, str]) -> list[Pattern]:
+    """Return what a packed image leaves out; raises SiteError with every fault of the files that the column names."""
+    where = f"table linuximage, imagename {image.name}, column exlist"
+    return parse_exlist(split_column(image.column("exlist")), read_text, environment, where)

@@ -5,19 +5,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import Fault, SiteError
+from .listfile import ListReading, ReadText
 
-ReadText = Callable[[str], "str | None"]
-"""Gives the text of a file, or None when there is no such file."""
-
-DIRECTIVE = re.compile(r"#([A-Z_]+):?(.*)#\s*")
-VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 SETTING = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._:~^=/-]*")
 """A package name with what package managers let follow it: architecture, version, release."""
@@ -65,49 +60,27 @@ class _Run:
 
 
 @dataclass
-class _Reading:
-    """The state of reading one column: runs so far, and every fault. `others` is a list of further packages (otherpkglist)."""
+class _Reading(ListReading):
+    """The state of reading one column: runs so far. `others` is a list of further packages (otherpkglist)."""
 
-    read: ReadText
-    environment: Mapping[str, str]
+    called: str = "package list"
     others: bool = False
     runs: list[_Run] = field(default_factory=lambda: [_Run()])
     exclude: dict[str, None] = field(default_factory=dict)
     remove: dict[str, None] = field(default_factory=dict)
-    files: dict[str, None] = field(default_factory=dict)
     directories: dict[str, None] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
 
-    def file(self, path: str, top: str, chain: tuple[str, ...], named_by: str) -> None:
-        """Read one file; `top` is the directory that relative names start from, `chain` the files being read."""
-        if path in chain:
-            loop = " -> ".join((*chain[chain.index(path) :], path))
-            self.faults.append(Fault(named_by, f"includes itself: {loop}", "Take one #INCLUDE of the loop out"))
-            return
-        text = self.read(path)
-        if text is None:
-            self.faults.append(Fault(named_by, f"the package list {path} does not exist", "Create it or correct the name"))
-            return
-        self.files[path] = None
-        for number, line in enumerate(text.split("\n"), 1):
-            self.line(line.strip(), f"{path} line {number}", top, (*chain, path))
+    def item(self, text: str, where: str) -> None:
+        """Take one line: packages separated by commas (behaviour.md f.3)."""
+        for name in text.split(","):
+            self.package(name.strip(), where)
 
-    def line(self, line: str, where: str, top: str, chain: tuple[str, ...]) -> None:
-        """Take one line: a directive, a comment, or packages separated by commas (behaviour.md f.3)."""
-        directive = DIRECTIVE.fullmatch(line)
-        word = directive.group(1) if directive else ""
-        rest = directive.group(2).strip() if directive else ""
-        if word == "INCLUDE":
-            included = self.expand(rest, where)
-            if included:
-                self.file(os.path.normpath(os.path.join(top, included)), top, chain, where)
-        elif word == "NEW_INSTALL_LIST":
+    def directive(self, word: str, text: str, where: str) -> None:
+        """Take the start of another run, or the environment of the one being read."""
+        if word == "NEW_INSTALL_LIST":
             self.runs.append(_Run())
         elif word == "ENV":
-            self.set(rest, where)
-        elif not line.startswith("#"):
-            for item in line.split(","):
-                self.package(item.strip(), where)
+            self.set(text, where)
 
     def set(self, text: str, where: str) -> None:
         """Take the settings of an #ENV line for the run that is being read."""
@@ -154,19 +127,6 @@ class _Reading:
             if not any(name in run.install for run in self.runs):
                 self.runs[-1].install[name] = None
 
-    def expand(self, text: str, where: str) -> str:
-        """Replace $VAR and ${VAR} by the image's environment; an unset one is a fault and gives ''."""
-        missing = [
-            found for found in (match.group(1) or match.group(2) for match in VARIABLE.finditer(text)) if found not in self.environment
-        ]
-        for name in missing:
-            self.faults.append(Fault(where, f"${name} is not set", "Set it in osimage.environvar or write the path out"))
-        if not text:
-            self.faults.append(Fault(where, "#INCLUDE names no file", "Write #INCLUDE:FILE#"))
-        if missing:
-            return ""
-        return VARIABLE.sub(lambda match: self.environment[match.group(1) or match.group(2)], text)
-
     def result(self) -> PackageList:
         """Return what was read; a run that does nothing is none."""
         runs = tuple(Pass(tuple(run.install), tuple(run.before), dict(run.environment)) for run in self.runs if run.install or run.before)
@@ -176,17 +136,16 @@ class _Reading:
 def parse_pkglist(items: Sequence[str], read: ReadText, environment: Mapping[str, str], where: str, others: bool = False) -> PackageList:
     """Return the packages that `items` name: absolute paths are list files, everything else is a package itself.
 
-    `where` names the cell for faults; `environment` is what `$VAR` in an #INCLUDE may name. A relative
-    #INCLUDE starts from the directory of the top level file, in nested files too, as the original does. A later line
+    `where` names the cell for faults; `environment` is what `$VAR` in an #INCLUDE may name. A later line
     beats an earlier one, so that a site's list can include a default list and take packages out of it.
     `others` reads a list of further packages: `directory/name` is a package of a directory below otherpkgdir, and `-name`
     goes before the run that it stands in.
     Raises SiteError with every fault of every file.
     """
-    reading = _Reading(read, environment, others)
+    reading = _Reading(read, environment, others=others)
     for item in items:
         if item.startswith("/"):
-            reading.file(os.path.normpath(item), os.path.dirname(item), (), where)
+            reading.top(item, where)
         else:
             reading.package(item, where)
     found = reading.result()

@@ -157,11 +157,11 @@ def hold_lock(path: str, writer: int) -> None:
 
 def test_every_fault_of_a_definition_is_told_at_once(made: Made) -> None:
     made.osimage.update(osvers="plan9", osarch="vax", provmethod="install", environvar="=", profile="")
-    made.linuximage.update(pkglist="/none", postinstall="/none.sh")
+    made.linuximage.update(pkglist="/none", postinstall="/none.sh", exlist="/none.exlist", otherpkglist="/none.other")
     made.params.update(dracut_module="/nowhere", rootfs="/nowhere", ca="/nowhere", authorized_keys="")
     with pytest.raises(SiteError) as raised:
         made.plan()
-    assert len(raised.value.faults) == 10
+    assert len(raised.value.faults) == 12
 
 
 def test_an_unknown_image_is_named(made: Made) -> None:
