@@ -48,6 +48,8 @@ SHOW = (
     "dbus-send", "--system", "--print-reply", "--dest=org.ganesha.nfsd", "/org/ganesha/nfsd/ExportMgr",
     "org.ganesha.nfsd.exportmgr.ShowExports",
 )  # fmt: skip
+OWN_FILES = "/etc"
+SHOWN = 3
 SETTLE = 20.0
 """Seconds in which ganesha has read its file again after a SIGHUP."""
 
@@ -110,6 +112,20 @@ def reached_by_handles(lines: Iterable[kernelexports.Line], exports: Iterable[Ex
             reached = f"by forged file handles its clients reach everything on its file system, as {ours[device]}"
             found.append(f"{line.place}: exports {line.path} without {SUBTREE}: {reached}")
     return found
+
+
+def beside_our_own(exports: Iterable[Export]) -> list[str]:
+    """Return a warning for exports on the file system of this server's own files.
+
+    nfs-ganesha asks of a file handle only which export it names (tests/guest): it has nothing like SUBTREE.
+    """
+    device = _device(OWN_FILES)
+    places = [each.path for each in exports if _device(each.path) == device]
+    if not places:
+        return []
+    named = ", ".join(places[:SHOWN]) + (f" and {len(places) - SHOWN} more" if len(places) > SHOWN else "")
+    reached = f"lie on the file system of {OWN_FILES}: nfs-ganesha gives out every file of it, this server's keys too, for forged handles"
+    return [f"{named} {reached}. Put them on another file system, or use the kernel's server"]
 
 
 @dataclass
@@ -233,9 +249,8 @@ def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> Export
         faults = []
     own = PATHS[KERNEL] if server == GANESHA else path
     lines = foreign_lines(params["foreign_files"], own)
-    if server == KERNEL:
-        for warning in reached_by_handles(lines, expected.exports):
-            warn(warning)
+    for warning in reached_by_handles(lines, expected.exports) if server == KERNEL else beside_our_own(expected.exports):
+        warn(warning)
     blocking = kernelexports.in_the_way(lines, expected.exports, os.path.realpath)
     if not params["take_over"]:
         faults += [

@@ -57,7 +57,7 @@ class Connection:
         return taken
 
     def call(self, program: tuple[int, int], procedure: int, arguments: bytes) -> bytes:
-        """Return the result of a procedure; raises OSError when the server does not carry it out."""
+        """Return the result of a procedure; raises OSError, PermissionError for who we are, when the server does not carry it out."""
         credentials = struct.pack("!I", 0) + opaque(b"n1") + struct.pack("!III", 0, 0, 0)
         head = struct.pack("!IIIIII", 7, 0, 2, *program, procedure)
         message = head + struct.pack("!I", 1) + opaque(credentials) + struct.pack("!II", 0, 0) + arguments
@@ -67,10 +67,13 @@ class Connection:
             (mark,) = struct.unpack("!I", self.take(4))
             last = bool(mark & 0x80000000)
             answer += self.take(mark & 0x7FFFFFFF)
-        denied, length = struct.unpack("!I", answer[8:12])[0], struct.unpack("!I", answer[16:20])[0]
-        status = struct.unpack("!I", answer[20 + length : 24 + length])[0]
-        if denied or status:
-            raise OSError(f"the call was refused ({denied}, {status})")
+        (denied,) = struct.unpack("!I", answer[8:12])
+        if denied:
+            raise PermissionError("credentials")
+        (length,) = struct.unpack("!I", answer[16:20])
+        (status,) = struct.unpack("!I", answer[20 + length : 24 + length])
+        if status:
+            raise OSError(f"the call was not carried out ({status})")
         return answer[24 + length :]
 
 
@@ -96,7 +99,10 @@ def forged(root: bytes, kind: int, numbers: list[int]) -> bytes:
 
 def read(connection: Connection, handle: bytes) -> str:
     """Return what READ says."""
-    answer = connection.call(NFS, READ, opaque(handle) + struct.pack("!QI", 0, 200))
+    try:
+        answer = connection.call(NFS, READ, opaque(handle) + struct.pack("!QI", 0, 200))
+    except PermissionError as error:
+        return f"refused: {error}"
     (status,) = struct.unpack("!I", answer[:4])
     if status:
         return f"refused: {STATUS.get(status, status)}"
@@ -134,9 +140,9 @@ def made_for_ganesha(server: str, source: str, export: str, other: list[str]) ->
 def main() -> None:
     kind, server, source, export, *rest = sys.argv[1:]
     handles = {"kernel": made_for_kernel, "ganesha": made_for_ganesha}[kind](server, source, export, rest)
-    connection = Connection(server, port_of(server, source, NFS), source)
+    port = port_of(server, source, NFS)
     for name, handle in handles.items():
-        print(f"{name}: {read(connection, handle)}")
+        print(f"{name}: {read(Connection(server, port, source), handle)}")
 
 
 if __name__ == "__main__":

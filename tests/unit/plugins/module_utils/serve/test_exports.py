@@ -267,6 +267,18 @@ def test_what_forged_handles_would_reach_is_warned_about(tmp_path: Path) -> None
     ]
 
 
+def test_ganesha_beside_the_servers_own_files_is_warned_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host(tmp_path, server="ganesha")
+    monkeypatch.setattr(exports_module, "OWN_FILES", "/proc")
+    host.plan()
+    assert not [warning for warning in host.warnings if "nfs-ganesha gives out" in warning]
+    monkeypatch.setattr(exports_module, "OWN_FILES", str(tmp_path))
+    host.plan()
+    (told,) = [warning for warning in host.warnings if "nfs-ganesha gives out" in warning]
+    first = ", ".join(f"{tmp_path}/{name}" for name in ("install", "level-all", "level/n1"))
+    assert told.startswith(f"{first} and 3 more lie on the file system of {tmp_path}:")
+
+
 @pytest.mark.parametrize("server", ["kernel", "ganesha"])
 def test_a_foreign_read_write_line_is_refused_by_file_and_line(tmp_path: Path, server: str) -> None:
     host = Host(tmp_path, server=server)
