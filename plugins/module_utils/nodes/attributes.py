@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import SiteError
 from ..tables.schema import TABLES
 from .images import image_of, osimage
-from .servers import nfsserver, resolve, tftpserver, xcatmaster
+from .servers import XCATMASTER, nfsserver, resolve, tftpserver, xcatmaster
 from .values import Value, attribute
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ DEFAULTED: dict[tuple[str, str], Callable[[Site, str], str]] = {
 
 
 def _unset(where: str, variable: str, node: str) -> SiteError:
-    return SiteError.of(
-        where, f"${variable} is not set for node {node}", f"Set {variable} for the node or one of its groups, or take the variable out"
-    )
+    table, _dot, column = variable.partition(".")
+    mend = f"Set {column} in the table site" if table == "site" else f"Set {variable} for the node or one of its groups"
+    return SiteError.of(where, f"${variable} is not set for node {node}", f"{mend}, or take the variable out")
 
 
 def _variable(site: Site, node: str, variable: str, where: str) -> str:
@@ -54,12 +54,12 @@ def _variable(site: Site, node: str, variable: str, where: str) -> str:
         return value
     known = TABLES.get(table)
     if known is None or known.columns[0].name != "node":
-        raise SiteError.of(where, f"'${variable}' names '{table}', which is no table of nodes", "Use a table with a row a node")
+        raise SiteError.of(where, f"'${variable}' names '{table}', which is no table of nodes", "Use a table that has a row for each node")
     if column not in {each.name for each in known.columns}:
         raise SiteError.of(where, f"'${variable}' names a column that the table {table} does not have", "Correct the column's name")
-    if (table, column) in DEFAULTED:
-        return DEFAULTED[table, column](site, node)
     found = attribute(site, node, table, column)
+    if (table, column) in DEFAULTED and (found is None or found.text == XCATMASTER):
+        return DEFAULTED[table, column](site, node)
     text = found.text if found else _of_image(site, node, table, column)
     if not text:
         raise _unset(where, variable, node)

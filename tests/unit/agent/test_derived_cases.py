@@ -91,6 +91,8 @@ REFUSED: dict[str, tuple[list[tuple[str, ...]], str]] = {
     "a control character": ([("img1", "/etc/a\tb", "link")], "control character"),
     "dots": ([("img1", "/etc/x/../hosts", "link")], "'..' as a part"),
     "the root": ([("img1", "//", "link")], "the whole root"),
+    "a name too long": ([("img1", f"/etc/{'ü' * 128}", "link")], "more than 255 bytes"),
+    "a path too long": ([("img1", "/etc" + f"/{'y' * 200}" * 15, "link")], "longer than 3000 bytes"),
     "statelite's own": ([("img1", "/.default/etc/hosts", "link")], "belongs to statelite itself"),
     "an option twice": ([("img1", "/etc/hosts", "link,link")], "given twice"),
     "a blank in the options": ([("img1", "/etc/hosts", "link, ro")], "has a blank"),

@@ -143,5 +143,23 @@ def test_a_location_that_cannot_be_resolved_names_row_and_reason(written: str, r
         location(variables_site(), "n1", written, "row")
 
 
+def test_a_servers_name_is_an_address_before_the_colon_and_itself_in_a_directory() -> None:
+    """Only what reaches the node as a server has to be an address: an initramfs has no hosts file."""
+    tables = {name: variables_site().rows(name) for name in ("nodelist", "hosts", "site")}
+    site = Site({**tables, "noderes": [{"node": "compute", "nfsserver": "cnfs"}]})
+    assert location(site, "n1", "$noderes.nfsserver:/of/$noderes.nfsserver", "row") == ("10.77.0.5", "/of/cnfs")
+    master = Site({**tables, "noderes": [{"node": "compute", "nfsserver": "<xcatmaster>"}]})
+    assert location(master, "n1", "$noderes.nfsserver:/of/$noderes.nfsserver", "row") == ("10.77.0.1", "/of/10.77.0.1")
+
+
+def test_an_unset_key_of_the_site_says_in_which_table_to_set_it() -> None:
+    with pytest.raises(SiteError) as unset:
+        substitute(variables_site(), "n1", "/x/$site.room", "row")
+    assert (unset.value.faults[0].what, unset.value.faults[0].mend) == (
+        "$site.room is not set for node n1",
+        "Set room in the table site, or take the variable out",
+    )
+
+
 def test_a_site_variable_comes_from_the_site_table() -> None:
     assert substitute(variables_site(), "n1", "$site.installdir/$node", "row") == "/install/n1"
