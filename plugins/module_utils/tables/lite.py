@@ -16,8 +16,6 @@ from .columns import CURLY_QUOTES, EVERY_IMAGE, Column, Problem, Row, Table
 TMPFS, PERSISTENT, RO, CON, LOCALDISK = "tmpfs", "persistent", "ro", "con", "localdisk"
 LINK, BIND = "link", "bind"
 
-NAME_LIMIT, PATH_LIMIT = 255, 3000
-
 Option = tuple[str, Optional[str]]
 """Storage, and attachment; an attachment of None is decided by `liteattach` of the image or the site."""
 
@@ -103,10 +101,6 @@ def file_problem(text: str) -> Problem | None:
         return "it is the whole root", "List the directories below it that nodes may write"
     if path.split("/")[1] in (".statelite", ".default"):
         return f"{text!r} belongs to statelite itself", "Remove the row"
-    if max(len(part.encode("utf-8", "surrogateescape")) for part in path.split("/")) > NAME_LIMIT:
-        return f"it holds a name of more than {NAME_LIMIT} bytes", "Shorten it: no file system takes it"
-    if len(path.encode("utf-8", "surrogateescape")) > PATH_LIMIT:
-        return f"it is longer than {PATH_LIMIT} bytes", "Shorten it: with a level's or the state's directory before it no kernel takes it"
     return None
 
 
