@@ -130,7 +130,7 @@ def root_over_nfs(client: Guest) -> Iterator[Fact]:
     """The root of a node, by both versions."""
     for version in VERSIONS:
         lines = client.run(f"version={version}\n{ROOT_ON_NFS}", limit=180).splitlines()
-        name = version.split(",")[0]
+        name = version.partition(",")[0]
         yield Fact(f"root by {name}: programs run", "client", "runs programs" if "runs programs" in lines else "no", "runs programs")
         written = [line for line in lines if line.startswith("link ")]
         wanted = r"link appended: second\|link created: third"
@@ -155,7 +155,7 @@ def clients(client: Guest) -> Iterator[Fact]:
             }
             short = {place.removeprefix("/install/netboot/debian12/x86_64/"): word for place, word in said.items()}
             must = {place.removeprefix("/install/netboot/debian12/x86_64/"): wanted[place] for place in sorted(wanted)}
-            title = f"{who} by {version.split(',')[0]}: what it may mount, and write"
+            title = f"{who} by {version.partition(',')[0]}: what it may mount, and write"
             yield Fact(title, "client", _words(short), re.escape(_words(must)))
 
 
@@ -209,7 +209,7 @@ def running(server: Guest, client: Guest) -> Iterator[Fact]:
         server.run(f"mv {IMAGE} {IMAGE}.old && cp -a {IMAGE}.old {IMAGE} && echo 3 > /proc/sys/vm/drop_caches")
         seen = client.run(HELD, limit=180).strip()
         server.run(f"rm -r {IMAGE} && mv {IMAGE}.old {IMAGE}")
-        name = version.split(",")[0]
+        name = version.partition(",")[0]
         yield Fact(f"root by {name}: an open file when its tree is renamed", "client", seen, "of the image, then of the image")
 
 
