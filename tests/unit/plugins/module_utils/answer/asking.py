@@ -38,6 +38,7 @@ class Serving:
         words = ["--snapshot", str(snapshot), "--certificate", str(pki / "server.pem"), "--key", str(pki / "server.key")]
         words += ["--spool", str(spool), "--address", "127.0.0.1", "--port", "0"]
         self.log = spool / "log"
+        self.log.write_bytes(b"")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([sys.executable, "-c", START, *words], stdin=subprocess.DEVNULL, stderr=log)
         self.port = self._listening()

@@ -103,9 +103,9 @@ def ask(port: int, pki: Path, command: str, *arguments: str) -> str:
     with connect(port, pki) as connection:
         connection.sendall(f"<xcatrequest>\n<command>{command}</command>\n{given}</xcatrequest>\n".encode())
         received = b""
-        while b"<serverdone></serverdone>" not in received:
+        while not received.endswith(b"</xcatresponse>\n") or b"<serverdone></serverdone>" not in received:
             part = connection.recv(65536)
             if not part:
                 break
             received += part
-        return (received + connection.recv(65536) if not received.endswith(b"</xcatresponse>\n") else received).decode()
+        return received.decode()
