@@ -87,7 +87,7 @@ def _fill(definition: Definition, inputs: Inputs, stage: str, limit: float) -> d
     """Make the root image, kernel and initramfs in `stage` and return their record."""
     image, started = definition.image, time.time()
     rootimg = os.path.join(stage, ROOTIMG)
-    offered = definition.installer.candidates() if definition.steps > 1 else {}
+    offered = _offered(definition)
     warnings = definition.installer.install(rootimg)
     with Root(rootimg) as root:
         for file in inputs.overlay:
@@ -115,6 +115,18 @@ def _fill(definition: Definition, inputs: Inputs, stage: str, limit: float) -> d
         "digests": {name: _digest(os.path.join(stage, name)) for name in (KERNEL, INITRD)},
     }
     return {**record, **({"offered": offered} if offered else {}), **({"warnings": warnings} if warnings else {})}
+
+
+def _offered(definition: Definition) -> dict[str, str]:
+    """Return what the repositories offer for an image that several runs fill: what one run would give may differ from what they
+    leave, so that a later look at the repositories is compared with this one. None where one run can't say.
+    """
+    if definition.steps < 2:
+        return {}
+    try:
+        return definition.installer.candidates()
+    except SiteError:
+        return {}
 
 
 def _run_postinstall(definition: Definition, rootimg: str, version: str, limit: float) -> None:

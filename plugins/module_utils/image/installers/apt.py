@@ -150,7 +150,8 @@ class Apt:
         order = self.order
         first = order.packages.passes[0] if order.packages.passes else Pass()
         kernel = [f"linux-image-{order.kernelver}"] if order.kernelver else []
-        packages = list(dict.fromkeys([*(order.install if everything else first.install), *kernel])) + self._kept_out()
+        install, exclude = order.at_once if everything else (list(first.install), list(order.packages.exclude))
+        packages = list(dict.fromkeys([*install, *kernel])) + [f"{name}-" for name in exclude]
         return [
             "--mode=root",
             "--format=directory",

@@ -41,6 +41,17 @@ class Order:
         return [*self.packages.install, *self.others.install]
 
     @property
+    def at_once(self) -> tuple[list[str], list[str]]:
+        """What one run that comes to the same would install and keep out: without what a later run removes again."""
+        gone: dict[str, None] = {}
+        for run in self.others.passes:
+            gone.update(dict.fromkeys(run.before))
+            for name in run.install:
+                gone.pop(name.partition("=")[0], None)
+        install = [name for name in self.install if name.partition("=")[0] not in gone]
+        return install, [*self.packages.exclude, *gone]
+
+    @property
     def remove(self) -> list[str]:
         """What goes when everything is installed."""
         return list(dict.fromkeys([*self.packages.remove, *self.others.remove]))

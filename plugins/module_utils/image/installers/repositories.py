@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from ...apply.commands import run_command
 from ...errors import Fault
@@ -31,8 +32,13 @@ class Repository:
         lines = [f"[{self.name}]", f"name={self.name}", f"baseurl={self.url}", "enabled=1", "skip_if_unavailable=0"]
         lines += [f"gpgcheck={check}", f"pkg_gpgcheck={check}", "repo_gpgcheck=0", "autorefresh=1"]
         if self.source.keys:
-            lines.append(f"gpgkey={' '.join(f'file://{key}' for key in self.source.keys)}")
+            lines.append(f"gpgkey={' '.join(file_url(key) for key in self.source.keys)}")
         return "\n".join([*lines, ""])
+
+
+def file_url(path: str) -> str:
+    """Return an absolute path as a URL; a blank would end it."""
+    return f"file://{quote(path)}"
 
 
 def found_below(directory: str) -> list[str]:
@@ -85,7 +91,7 @@ def repositories(sources: Sequence[Source], prefix: str = "pkgdir") -> list[Repo
     urls = []
     for source in sources:
         places = found_below(source.directory) if source.directory else []
-        urls += [(f"file://{place}", source) for place in places] or [(source.place, source)]
+        urls += [(file_url(place), source) for place in places] or [(source.place, source)]
     return [Repository(f"{prefix}-{number}", url, source) for number, (url, source) in enumerate(urls, 1)]
 
 
@@ -97,12 +103,12 @@ def other_repositories(sources: Sequence[Source], directories: Sequence[str], wo
     found: list[Repository] = []
     for source in sources:
         for place in places_of(source, directories) if source.directory else [""]:
-            number, url = len(found) + 1, f"file://{place}" if place else source.place
+            number, url = len(found) + 1, file_url(place) if place else source.place
             if place and (source.made or not os.path.isfile(os.path.join(place, REPOMD))):
                 made = os.path.join(work, f"others-{number}")
                 os.makedirs(made)
                 linked(place, made, ".rpm")
                 run_command(["createrepo_c", "--quiet", made], limit=limit, mend=MEND)
-                url = f"file://{made}"
+                url = file_url(made)
             found.append(Repository(f"others-{number}", url, source))
     return found

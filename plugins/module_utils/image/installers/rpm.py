@@ -97,7 +97,8 @@ class RpmInstaller:
             self.prepare(scratch, self._with_others(repos, scratch) if order.others.passes else repos)
             root = os.path.join(scratch, "root")
             os.mkdir(root)
-            found = self.solve(root, scratch, [*order.install, *self.pinned()], order.packages.exclude, self.tool)
+            install, exclude = order.at_once
+            found = self.solve(root, scratch, [*install, *self.pinned()], exclude, self.tool)
         return {name: version for name, version in found.items() if name not in order.remove}
 
     def installed(self, rootimg: str) -> dict[str, str]:

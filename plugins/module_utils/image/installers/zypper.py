@@ -104,13 +104,19 @@ class Zypper(RpmInstaller):
         fixed = ["--no-recommends", "--auto-agree-with-licenses", "--download=in-advance"]
         return ["install", *fixed, *words, "--", *(self.named(name) for name in names)]
 
+    def _refresh(self, root: str, work: str, tool: RpmTool) -> None:
+        """Read every repository: an installation would leave out one that cannot be read, and say so long before its end."""
+        tool.run(self._command(root, work, (), "refresh"), root, name=self.program)
+
     def run_pass(self, root: str, work: str, run: Pass, exclude: Sequence[str], tool: RpmTool) -> list[str]:
         """Install one run's packages; return the failures of scripts. Raises SiteError when anything named stays out."""
+        self._refresh(root, work, tool)
         command = self._command(root, work, exclude, *self._install(run.install))
         return tool.run(command, root, run.environment, good=DONE, scripts_failed=SCRIPTS_FAILED, name=self.program)[1]
 
     def solve(self, root: str, work: str, install: Sequence[str], exclude: Sequence[str], tool: RpmTool) -> dict[str, str]:
         """Return what installing `install` into an empty root would give."""
+        self._refresh(root, work, tool)
         words = ["--xmlout", *self._install(install, "--dry-run")]
         _status, text = tool.try_run(self._command(root, work, exclude, *words), root)
         found = offered(text)

@@ -112,6 +112,22 @@ def test_the_repositories_of_a_medium_are_found_below_its_directory(tmp_path: Pa
     ]
 
 
+def test_blanks_in_paths_do_not_end_a_url(tmp_path: Path) -> None:
+    (tmp_path / "a b/repodata").mkdir(parents=True)
+    (tmp_path / "a b/repodata/repomd.xml").write_text("")
+    (tmp_path / "my key").write_text("")
+    text = repositories([Source(f"{tmp_path}/a b", keys=(f"{tmp_path}/my key",))])[0].text()
+    assert f"baseurl=file://{tmp_path}/a%20b\n" in text
+    assert f"gpgkey=file://{tmp_path}/my%20key\n" in text
+
+
+def test_what_a_later_run_removes_is_not_asked_for_when_all_is_solved_at_once() -> None:
+    packages = PackageList((Pass(("ntp=4", "vim")),), ("nano",))
+    others = PackageList((Pass(("chrony",), ("ntp", "vim")), Pass(("vim=2",))))
+    found = Order("rhels", "9", "x86_64", (TRUSTED,), packages, others)
+    assert found.at_once == (["vim", "chrony", "vim=2"], ["nano", "ntp"])
+
+
 def test_metadata_are_made_beside_links_and_never_beside_the_packages(tmp_path: Path) -> None:
     (tmp_path / "given/deep").mkdir(parents=True)
     for name in ("one.rpm", "deep/two.rpm", "deep/two.src.rpm", "notes"):
