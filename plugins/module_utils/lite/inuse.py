@@ -14,6 +14,7 @@ from ..errors import Fault, raise_faults
 EXPORT_FILES = ("/etc/exports", "/etc/exports.d/*.exports", "/var/lib/nfs/etab")
 GANESHA_FILES = ("/etc/ganesha/*.conf",)
 OCTAL = re.compile(r"\\([0-7]{3})")
+OCTALS = re.compile(rb"\\([0-3][0-7]{2})")
 
 
 def plain(text: str) -> str:
@@ -23,10 +24,11 @@ def plain(text: str) -> str:
 
 def mounts_below(directory: str, mountinfo: str = "/proc/self/mountinfo") -> list[str]:
     """Return the mount points inside `directory`, which itself may be one."""
-    real = os.path.realpath(directory)
-    with open(mountinfo, encoding="latin-1") as stream:
-        points = [plain(line.split(" ")[4]) for line in stream]
-    return sorted({point for point in points if point.startswith(real.rstrip("/") + "/")})
+    inside = os.fsencode(os.path.realpath(directory)).rstrip(b"/") + b"/"
+    with open(mountinfo, "rb") as stream:
+        points = {line.split(b" ", 5)[4] for line in stream}
+    whole = (OCTALS.sub(lambda match: bytes((int(match.group(1), 8),)), point) if b"\\" in point else point for point in points)
+    return sorted(os.fsdecode(point) for point in whole if point.startswith(inside))
 
 
 def refuse_mounts(directory: str) -> None:

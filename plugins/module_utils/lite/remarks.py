@@ -39,9 +39,11 @@ def shadowed_rows(site: Site, image: Image, entries: Iterable[Entry]) -> list[Sh
     winners = {entry.path: entry.row for entry in entries}
     found = []
     for row in site.rows("litefile"):
-        near = rank(row, image)
         winner = winners.get(normal_path(row.get("file") or "")[0])
-        if near is not None and winner is not None and near > (rank(dict(winner), image) or 0):
+        if winner is None or winner == row:
+            continue
+        near = rank(row, image)
+        if near is not None and near > (rank(dict(winner), image) or 0):
             found.append({"row": told(row), "by": told(winner)})
     return sorted(found, key=lambda one: (one["row"]["file"], one["row"]["image"]))
 

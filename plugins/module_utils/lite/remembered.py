@@ -50,8 +50,7 @@ def digest_of(site: Site, image: Image) -> str:
 def _directories(plan: TreePlan) -> set[str]:
     """Return the directories that the plan of the laid-out tree depends on."""
     made = plan.layout.made
-    looked = set(plan.looked)
-    paths = {*looked, *map(made.content_of, looked), *made.directories, *made.files, *made.links, *made.modes, RECORD, TEMPLATE}
+    paths = {*plan.looked, *map(made.content_of, plan.looked), *made.directories, *made.files, *made.links, *made.modes, RECORD, TEMPLATE}
     paths.update(content for pair in made.moves.items() for content in pair)
     paths.update(entry.content for entry in plan.layout.entries)
     found = {*made.directories, *made.modes}
@@ -59,7 +58,7 @@ def _directories(plan: TreePlan) -> set[str]:
         found.update((directory, *ancestors(directory)))
     for directory in plan.walked:
         found.add(made.content_of(directory))
-    return found | set(map(made.content_of, looked))
+    return found | {made.content_of(path) for path, here in plan.looked.items() if here is not None and here.kind == "d"}
 
 
 def _stamps(root: Root, directories: Iterable[str], files: Mapping[str, bool]) -> Stamps:
@@ -101,11 +100,13 @@ def remember(plan: TreePlan, digest: str, told: dict[str, Any]) -> None:
         stamps = _stamps(root, directories, files)
         newest = max((stamp[1] for stamp in stamps.values() if len(stamp) == 2), default=0)
         end = time.monotonic() + WAIT
+        waited = False
         while time.clock_gettime_ns(COARSE) <= newest:
             if time.monotonic() > end:
                 return
             time.sleep(0.002)
-        if _stamps(root, directories, files) != stamps:
+            waited = True
+        if waited and _stamps(root, directories, files) != stamps:
             return
     path = _file(plan.rootimg)
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)

@@ -79,8 +79,8 @@ class Original:
         self.walked.update((path, *(f"{path}/{name}" for name in passed)))
         return found
 
-    def looked(self) -> Iterable[str]:
-        """Return every path that was asked for."""
+    def looked(self) -> dict[str, Found | None]:
+        """Return every path that was asked for, with what stood there."""
         return self._seen
 
 

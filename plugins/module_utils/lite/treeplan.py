@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -20,7 +20,7 @@ from .arrange import lay_out
 from .converge import Change, times
 from .entry import Entry
 from .layout import DEFAULT, RECORD, STATELITE, Layout, Made, layout_in, layout_of
-from .place import OWN
+from .place import OWN, Found
 from .standing import Original, adopted, inspect, names_in
 from .template import TEMPLATE, template_of
 
@@ -58,7 +58,7 @@ class TreePlan:
     operations: list[Operation] = field(default_factory=list)
     begun: list[Operation] = field(default_factory=list)
     stamp: Stamp | None = None
-    looked: Iterable[str] = ()
+    looked: Mapping[str, Found | None] = field(default_factory=dict)
     walked: Iterable[str] = ()
 
     def lines(self) -> list[str]:
