@@ -17,13 +17,13 @@ from ..nodes.images import image_of, osimage, rows_for_image
 from ..nodes.mounts import levels_of
 from ..nodes.noderange import expand
 from ..nodes.site import Site
+from ..tables.lite import MTAB
 from . import policy, protocol
 from .spool import Spool
 
 OURS = ("bootplan", "bootreport", "bootfailure")
 """Commands after whose answer the connection ends: the agent asks one thing at a time."""
 
-MTAB = "/etc/mtab"
 ORIGINAL_WORDS = {
     "tmpfs": ("link", "tmpfs"),
     "persistent": ("link,persistent", "persistent"),
@@ -95,7 +95,8 @@ def _litefile(desk: Desk, node: str, _address: str, _request: protocol.Request) 
     found = {MTAB: "link"}
     for row in rows_for_image(desk.site, "litefile", image):
         entry = entry_of(row, liteattach)
-        found[row["file"]] = original_options((row.get("options") or "").strip(), entry.storage, entry.attachment, liteattach)
+        written = "" if entry.path == MTAB else (row.get("options") or "").strip()
+        found[row["file"]] = original_options(written, entry.storage, entry.attachment, liteattach)
     return protocol.answer(desk.source, [protocol.litefile_line(node, options, path) for path, options in sorted(found.items())])
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import Fault, SiteError, raise_faults
-from ..tables.lite import CON, LINK
+from ..tables.lite import CON, LINK, MOUNTS, MTAB
 from ..tables.lite import TMPFS as VOLATILE
 from . import rules
 from .bridges import bridges_of
@@ -23,7 +23,6 @@ from .entry import DIRECTORY, FILE, Entry
 from .layout import DEFAULT, IMAGE, KEPT, STATELITE, TMPFS, Directory, Layout, Made, Placed
 from .place import OWN, Found, Place, Places, Tree, above, ancestors, place_of
 
-MTAB = "/etc/mtab"
 FILE_MODE = 0o644
 ROUNDS = 5
 
@@ -264,7 +263,12 @@ def _targets(settled: dict[str, _Settled], tree: Tree, stops: dict[str, str]) ->
 
 
 def _with_mtab(settled: dict[str, _Settled], live: dict[str, str], tree: Tree) -> None:
-    """A regular /etc/mtab of the image is an entry of its own, as the original has it; a link is left as it is."""
+    """A regular /etc/mtab of the image is an entry of its own, as the original has it; a link is left as it is.
+
+    In a directory that is an entry it is a part of that one, whatever a row says.
+    """
+    if MTAB in settled and _nearest(MTAB, settled) is not None:
+        live.update(dict.fromkeys(settled.pop(MTAB).written, MOUNTS))
     found = tree.look(MTAB)
     if found is None or found.kind != "f" or MTAB in live or any(path == MTAB or MTAB.startswith(path + "/") for path in settled):
         return

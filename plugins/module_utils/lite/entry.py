@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import osimage, rank, rows_for_image
-from ..tables.lite import BIND, CON, LINK, file_problem, normal_path, parse_options
+from ..tables.lite import BIND, CON, LINK, MTAB, TMPFS, file_problem, normal_path, parse_options
 
 if TYPE_CHECKING:
     from ..nodes.site import Site
@@ -62,6 +62,8 @@ def entry_of(row: Mapping[str, str], liteattach: str) -> Entry:
         if storage == CON and kind == DIRECTORY:
             faults.append(Fault(where, "a directory can't be concatenated", "List its files, or use tmpfs for the directory"))
     raise_faults(faults)
+    if path == MTAB:
+        kind, storage, attachment = FILE, TMPFS, LINK
     required = (row.get("required") or "no") == "yes"
     return Entry(path, kind, storage, attachment or liteattach, required, dict(row))
 

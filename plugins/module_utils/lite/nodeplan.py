@@ -19,7 +19,7 @@ from ..nodes.disk import Disk, disk_of
 from ..nodes.identity import machine_id
 from ..nodes.mounts import Level, State, levels_of, state_of
 from ..nodes.site import split_list
-from ..tables.lite import LOCALDISK
+from ..tables.lite import LOCALDISK, MTAB, TMPFS
 from .entry import entries_for
 from .layout import Layout, Placed
 
@@ -106,11 +106,19 @@ class NodePlan:
         found.extend(("bridge", path) for path in self.bridges)
         found.extend(("copy", path) for path in self.copies)
         found.extend(step_fields(step) for step in self.steps)
+        found.extend(("mounts", place) for place in mounts_places(self.steps))
         return found
 
     def text(self) -> str:
         """Return the wire text."""
         return wire_text(self.lines())
+
+
+def mounts_places(steps: Sequence[Step]) -> list[str]:
+    """Return where /etc/mtab is kept when that is volatile: a file there becomes a link to what the kernel says."""
+    above = [step for step in steps if f"{MTAB}/".startswith(f"{step.path}/")]
+    nearest = max(above, key=lambda step: step.depth, default=None)
+    return [nearest.place + MTAB[len(nearest.path) :]] if nearest is not None and nearest.storage == TMPFS else []
 
 
 def step_fields(step: Step) -> tuple[str, ...]:

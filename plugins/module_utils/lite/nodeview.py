@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 
-from ..tables.lite import LOCALDISK
+from ..tables.lite import LOCALDISK, MOUNTS
 from .carry import DONE, Entries, LevelSeen, Result, S
 from .namespace import LIVE, Inode, Namespace, Spot, StepError, UnreadError
-from .nodeplan import STATE_VIEW, NodePlan
+from .nodeplan import STATE_VIEW, NodePlan, mounts_places
 from .place import LIVE as LIVE_PLACES
 from .trees import ABSENT, READ, Found, Places
 
@@ -124,6 +124,13 @@ class NodeView:
         if standing is not None and standing.inode.kind != "l" and found is not None and found.inode.kind != "d":
             self.space.mount(self.space.path_of(found), inode, False)
 
+    def link_mounts(self) -> None:
+        """A file where /etc/mtab is kept becomes a link to what the kernel says."""
+        for place in mounts_places(self.plan.steps):
+            standing = self.space.lookup(f"{S}/{place}", follow=False)
+            if standing is not None and standing.inode.kind == "f":
+                self.space.put(f"{S}/{place}", Inode("l", 0o777, text=MOUNTS, backing=standing.inode.backing, origin=IDENTITY))
+
     def identity(self, resolver: bytes | None) -> None:
         """machine-id, hostname and resolv.conf; `resolver` is what DHCP said, None when that is not known."""
         for name, text, mode in (("machine-id", self.plan.machine_id, 0o444), ("hostname", self.plan.node, 0o644)):
@@ -167,6 +174,7 @@ def node_view(plan: NodePlan, image: Inode, places: Places, state: str = READ_ST
     entries = Entries(plan, view.space, view.levels)
     entries.carry_out()
     view.results = entries.results
+    view.link_mounts()
     view.identity(resolver)
     view.keep_plan()
     return view

@@ -13,7 +13,7 @@ from __future__ import annotations
 from ..nodes.disk import UNSET, WAIT, Disk
 from ..tables.lite import LOCALDISK, PERSISTENT
 from .layout import STATELITE, Layout
-from .nodeplan import FORMAT, SETTINGS, place_steps, step_fields, wire_text
+from .nodeplan import FORMAT, SETTINGS, mounts_places, place_steps, step_fields, wire_text
 
 TEMPLATE = "/.statelite/plan.template"
 NODE = "@NODE@"
@@ -41,5 +41,7 @@ def template_of(layout: Layout) -> str:
         lines.append(DISK.fields())
     lines.extend(("stands", path, place) for path, place in layout.satisfied.items())
     lines.extend(("bridge", path) for path in layout.bridges)
-    lines.extend(step_fields(step) for step in place_steps(layout.entries, NODE))
+    steps = place_steps(layout.entries, NODE)
+    lines.extend(step_fields(step) for step in steps)
+    lines.extend(("mounts", place) for place in mounts_places(steps))
     return wire_text(lines)

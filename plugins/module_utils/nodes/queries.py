@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import Fault, SiteError, raise_faults
 from ..tables.columns import EVERY_IMAGE
-from ..tables.lite import normal_path, parse_options
+from ..tables.lite import LINK, MTAB, TMPFS, normal_path, parse_options
 from ..tables.options import info_module
 from ..tables.rows import Warn, read_rows
 from ..tables.store import open_store
@@ -20,7 +20,6 @@ from .mounts import levels_of, state_of
 from .noderange import expand
 from .site import Site
 
-MTAB = "/etc/mtab"
 BLANK = "tmpfs,rw"
 """How the commands write a blank option."""
 INDENT = " " * 8
@@ -29,20 +28,21 @@ INDENT = " " * 8
 def effective_files(site: Site, image: Image) -> list[dict[str, Any]]:
     """Return the litefile rows that hold for an image, sorted by file: the row as written, what it means, which rank it has.
 
-    /etc/mtab is always among them: a regular one is volatile even when no row names it (`implied`).
+    /etc/mtab is always among them, as a volatile link whatever a row says of it, and when no row names it too (`implied`).
     """
     found: list[dict[str, Any]] = []
     listed = set()
     for row in rows_for_image(site, "litefile", image):
         where = f"table litefile, image {row.get('image') or EVERY_IMAGE}, file {row.get('file')}"
         storage, attachment = parse_options(row.get("options") or "", where)
+        own = normal_path(row["file"])[0] == MTAB
         listed.add(normal_path(row["file"])[0])
         found.append(
             {
                 "file": row["file"],
-                "options": row.get("options") or "",
-                "storage": storage,
-                "attachment": attachment or image.liteattach or site.setting("liteattach"),
+                "options": BLANK if own else row.get("options") or "",
+                "storage": TMPFS if own else storage,
+                "attachment": LINK if own else attachment or image.liteattach or site.setting("liteattach"),
                 "required": (row.get("required") or "no") == "yes",
                 "image": row.get("image") or EVERY_IMAGE,
                 "implied": False,

@@ -13,6 +13,9 @@ from ..errors import SiteError
 from . import rules
 from .columns import CURLY_QUOTES, EVERY_IMAGE, Column, Problem, Row, Table
 
+MTAB, MOUNTS = "/etc/mtab", "/proc/self/mounts"
+"""What a node has mounted is its kernel's to say, whatever a row says of it: a link on every node (cases/README.md, 44 and 46)."""
+
 TMPFS, PERSISTENT, RO, CON, LOCALDISK = "tmpfs", "persistent", "ro", "con", "localdisk"
 LINK, BIND = "link", "bind"
 

@@ -24,7 +24,6 @@ REFUSED = {
 """Laid out by the original by a slip; here a rule with a name refuses them."""
 
 NO_PLAN = {
-    "46_mtab_listed_persistent": "no row of the table statelite",
     "74_litetree_vars": "$noderes.nosuch",
     "79_boot_no_statemnt": "no row of the table statelite",
 }
@@ -42,12 +41,9 @@ BETTER: dict[str, dict[str, dict[str, Any]]] = {
     "32_symlink_to_file": {path: {"type": "f", "content": HOSTS, "writable": True} for path in ("/etc/rellink", "/etc/abslink")},
     "33_symlink_to_dir": {"/var/run/": {"type": "d", "backing": "tmpfs"}, "/var/spool": {"type": "d", "backing": "tmpfs"}},
     "35_symlink_tmpfs": {"/etc/rellink": {"writable": True, "backing": "tmpfs"}, "/var/run/": {"writable": True, "backing": "tmpfs"}},
-    "44_mtab_regular": {"/etc/mtab": {"type": "f", "content": "/ / rootfs\n"}},
-    "47_etc_tmpfs_with_mtab": {"/etc/mtab": {"type": "f", "content": "/ / rootfs\n"}},
     "48_etc_link": {
         "/etc/": {"type": "d", "writable": True},
         "/etc/hosts": {"content": HOSTS, "writable": True},
-        "/etc/mtab": {"type": "f"},
         "/etc/ntp/keys": {"content": "K1\n", "mode": "0640", "writable": True},
         "/etc/ntp/step": {"content": "S1\n", "writable": True},
     },

@@ -17,7 +17,7 @@ AROUND = {
     "site": '#key,value,comments,disable\n"master","10.1.0.1",,\n"liteattach","bind",,\n',
     "nodelist": '#node,groups,status,comments,disable\n"n1","compute,all",,,\n"n2","compute,all",,,\n',
     "hosts": '#node,ip,hostnames,otherinterfaces,comments,disable\n"n1","10.1.1.1",,,,\n"n2","10.1.1.2",,,,\n',
-    "policy": '#priority,name,host,commands,noderange,parameters,time,rule,comments,disable\n'
+    "policy": "#priority,name,host,commands,noderange,parameters,time,rule,comments,disable\n"
     '"4.7",,,"litefile",,,,"allow",,\n"4.8",,,"litetree",,,,"allow",,\n',
 }
 """What stood around the recorded cases and is not part of their tables: node n1, the management node, its policy."""

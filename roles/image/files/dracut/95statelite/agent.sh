@@ -121,6 +121,7 @@ until_done levels mount_levels
 stop_point entries
 carry_out || give_up entries "the entries could not be carried out: $(tail -n 3 "$LOG" | tr '\n\t' '  ')"
 count_results
+link_mounts
 set_identity
 keep_address
 write_report

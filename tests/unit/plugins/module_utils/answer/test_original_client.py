@@ -34,7 +34,7 @@ REFUSED = {
     "74_litetree_vars",
 }
 """No import takes these tables (nodes/test_queries.py)."""
-BETTER = {"26_err_invalid_option", "38_groups_vs_all", "39_groups_two", "41_slash_and_noslash_same_dir", "46_mtab_listed_persistent"}
+BETTER = {"26_err_invalid_option", "38_groups_vs_all", "39_groups_two", "41_slash_and_noslash_same_dir"}
 """What the original answers is a fault (cases/README.md); what is right is in nodes/test_queries.py."""
 NAMES = [name for name in recorded.names("liteimg") if "node_port3001_litefile.xml" in recorded.case("liteimg", name).get("queries", {})]
 AROUND = {"hosts": '#node,ip\n"n1","127.0.0.1"\n"n2","10.1.1.2"\n'}

@@ -199,7 +199,11 @@ def test_a_regular_mtab_is_an_entry_of_its_own():
     made = layout({}, {"/etc/mtab": "f644"})
     assert [(entry.path, entry.implied) for entry in made.entries] == [("/etc/mtab", True)]
     assert layout({}, {"/etc/mtab": "-> /proc/self/mounts"}).entries == ()
-    assert layout({"/etc/mtab": "bind"}, {"/etc/mtab": "f644"}).entries[0].implied is False
+    listed = layout({"/etc/mtab": "bind,persistent"}, {"/etc/mtab": "f644"}).entries[0]
+    assert (listed.implied, listed.options) == (False, "link,tmpfs"), "what is mounted is the kernel's to say"
+    inside = layout({"/etc/": "bind,tmpfs", "/etc/mtab": "ro"}, {"/etc/mtab": "f644"})
+    assert [entry.path for entry in inside.entries] == ["/etc"]
+    assert inside.satisfied == {"/etc/mtab": "/proc/self/mounts"}
 
 
 def test_what_stands_in_the_way_is_named_all_at_once():

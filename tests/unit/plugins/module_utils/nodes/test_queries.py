@@ -31,7 +31,6 @@ KEYS, STEP = "ro            /etc/ntp/keys", "con           /etc/ntp/step"
 BETTER = {
     "38_groups_vs_all": [HOSTS, MTAB, KEYS, STEP],
     "39_groups_two": [HOSTS, MTAB, KEYS],
-    "46_mtab_listed_persistent": ["persistent    /etc/mtab"],
 }
 """Cases where the original's answer is a fault (cases/README.md), and the files of the right one."""
 
