@@ -19,6 +19,13 @@ from setup import alone, copy_for_ansible_test, set_up, tracked
 
 FLOOR = "3.9"
 """The oldest Python that plugins/ run on."""
+LONG = (
+    "agent/test_derived_cases.py",
+    "agent/test_matrix.py",
+    "plugins/module_utils/lite/test_killed_served.py",
+    "plugins/module_utils/tables/test_killed_writers.py",
+)
+"""Unit tests that `make check` leaves to the stage `units` of `make test`, which runs every one: a third of the time of all."""
 FUZZ, FUZZ_LONG = 5, 600
 """Seconds for each target of tests/fuzz."""
 BOOTS, EXAMPLES = "500", "10000"
@@ -69,7 +76,7 @@ def changelog(log: Log) -> None:
 
 
 def unit(log: Log) -> int:
-    return pytest(log, "tests/unit")
+    return pytest(log, "tests/unit", *(f"--ignore=tests/unit/{name}" for name in LONG))
 
 
 def passed_by_pytest(text: str) -> int:

@@ -78,3 +78,12 @@ def test_a_bench_that_measured_nothing_is_a_failure(stages):
     for stage in (stages.bench, stages.tripwire, stages.fuzz, stages.guest):
         with pytest.raises(stages.StageError):
             stage(Wrote("fail 60 entries\n"))
+
+
+def test_what_the_quick_run_leaves_out_is_there_and_run_by_the_whole_one(stages):
+    assert [name for name in stages.LONG if not (ROOT / "tests/unit" / name).is_file()] == []
+    assert {"unit", "units"} <= {stage.name for stage in stages.TEST}
+    ran = []
+    stages.pytest = lambda _log, *paths, **_extra: ran.extend(paths)
+    stages.unit(None)
+    assert ran == ["tests/unit", *(f"--ignore=tests/unit/{name}" for name in stages.LONG)]
