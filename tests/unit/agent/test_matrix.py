@@ -67,7 +67,7 @@ def seen(boot: Boot, right: Right) -> Right:
 def test_every_chain_of_storages_keeps_what_it_should(attachment: str, depth: int, tmp_path: Path, pki: Path) -> None:
     rows, image, right = laid_out(attachment, product(*[PARENTS] * depth, LEAVES))
     derived = Derived(tmp_path, pki, rows, image)
-    for _boot in range(2):
+    for _boot in range(2 if depth == 2 else 1):
         assert seen(derived.boot(), right) == right
 
 
