@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import gc
 import os
-import shutil
 import statistics
 import sys
 import tempfile
@@ -81,33 +80,46 @@ def unchanged(site: Site, directory: Path) -> None:
         sys.exit("the second run found something to do")
 
 
-def plain(site: Site, directory: Path) -> Callable[[], None]:
-    """Return the loop that makes the same tree."""
+def steps_of(site: Site, directory: Path) -> list[tuple[int, str, str]]:
+    """Return what has to be made (0), linked (1), renamed (2) and written (3) for the same tree, with full paths."""
     root = str(directory / "rootimg")
     steps: list[tuple[int, str, str]] = []
     for operation in plan_image(site, "bench", rootimgdir=str(directory)).tree.operations:
+        path = root + operation.path
         if isinstance(operation, MakeDirectory):
-            steps.append((0, operation.path, ""))
+            steps.append((0, path, ""))
         elif isinstance(operation, MakeLink):
-            steps.append((1, operation.path, operation.text))
+            steps.append((1, path, operation.text))
         elif isinstance(operation, Move):
-            steps.append((2, operation.path, operation.target))
+            steps.append((2, path, root + operation.target))
         elif isinstance(operation, (MakeFile, WriteText)):
-            steps.append((3, operation.path, getattr(operation, "text", "")))
+            steps.append((3, path, getattr(operation, "text", "")))
+    return steps
 
-    def loop() -> None:
-        for kind, path, text in steps:
-            if kind == 0:
-                os.mkdir(root + path)
-            elif kind == 1:
-                os.symlink(text, root + path)
-            elif kind == 2:
-                os.rename(root + path, root + text)
-            else:
-                with open(root + path, "w", encoding="utf-8") as stream:
-                    stream.write(text)
 
-    return loop
+def plain(steps: list[tuple[int, str, str]]) -> None:
+    """Make the tree."""
+    for kind, path, text in steps:
+        if kind == 0:
+            os.mkdir(path)
+        elif kind == 1:
+            os.symlink(text, path)
+        elif kind == 2:
+            os.rename(path, text)
+        else:
+            with open(path, "w", encoding="utf-8") as stream:
+                stream.write(text)
+
+
+def taken_back(steps: list[tuple[int, str, str]]) -> None:
+    """Leave the tree as it was."""
+    for kind, path, text in reversed(steps):
+        if kind == 0:
+            os.rmdir(path)
+        elif kind == 2:
+            os.rename(text, path)
+        else:
+            os.unlink(path)
 
 
 def seconds(act: Callable[[], object]) -> float:
@@ -125,14 +137,13 @@ def measure(count: int) -> bool:
     figures: list[tuple[float, float, float]] = []
     with tempfile.TemporaryDirectory(prefix="statelite-bench-") as name:
         work = Path(name)
+        build(work / "rootimg", count)
+        steps = steps_of(site, work)
         for _round in range(ROUNDS if count < 20000 else 3):
-            for directory in (work / "ours", work / "plain"):
-                build(directory / "rootimg", count)
-            loop = plain(site, work / "plain")
-            took = (seconds(loop), seconds(lambda: first(site, work / "ours")), seconds(lambda: unchanged(site, work / "ours")))
-            figures.append(took)
-            for directory in (work / "ours", work / "plain"):
-                shutil.rmtree(directory)
+            naive = seconds(lambda: plain(steps))
+            taken_back(steps)
+            figures.append((naive, seconds(lambda: first(site, work)), seconds(lambda: unchanged(site, work))))
+            plan_image(site, "bench", False, rootimgdir=name).apply()
     naive, laid, again = (statistics.median(column) for column in zip(*figures))
     good, quick = laid <= TIMES * naive, again * SHARE <= laid
     for is_good, words in (

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ansible_collections.diskless.statelite.plugins.module_utils.apply import root as root_module
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.lite import images
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.lite.test_killed import TREE
@@ -77,7 +78,10 @@ def make_place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_hostile_links_lead_nowhere_outside(place):
+@pytest.mark.parametrize("by_kernel", [True, False], ids=["openat2", "walk"])
+def test_hostile_links_lead_nowhere_outside(place, monkeypatch, by_kernel):
+    known = root_module.openat2_works
+    monkeypatch.setattr(root_module, "openat2_works", lambda descriptor: by_kernel and known(descriptor))
     outside, etc = images.snapshot(place / "outside"), sorted(os.listdir("/etc"))
     root = place / "images" / "rootimg"
     before = images.snapshot(root)
