@@ -137,10 +137,10 @@ def switch_off(lab: Lab, node: Node) -> None:
 def second_node_is_asked_for_much(lab: Lab) -> None:
     """Start the second node, which must copy now, while the answer service is away and a level that it must have is missing."""
     node = lab.second
-    with lab.progress.stage("n1 boots a second time until it has its plan, n2 works on", lab.first.console):
-        lab.first.wait_for(DONE, BOOT_LIMIT)
-    with lab.progress.stage("n2 powers itself off, the answer service is stopped", node.console):
+    with lab.progress.stage("n2 powers itself off", node.console):
         switch_off(lab, node)
+    with lab.progress.stage("n1 boots a second time until it needs the answer service no more, which is stopped", lab.first.console):
+        lab.first.wait_for(DONE, BOOT_LIMIT)
         lab.box.command(f"systemctl stop {SERVICE}")
     levels.a_required_one_is_down(lab)
     volumes.copy_all(lab)
