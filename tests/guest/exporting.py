@@ -134,10 +134,10 @@ def root_over_nfs(client: Guest) -> Iterator[Fact]:
         yield Fact(f"root by {name}: programs run", "client", "runs programs" if "runs programs" in lines else "no", "runs programs")
         written = [line for line in lines if line.startswith("link ")]
         wanted = r"link appended: second\|link created: third"
-        yield Fact(f"root by {name}: a link entry not seen before is opened for writing", "client", "|".join(written), wanted)
+        yield Fact(f"root by {name}: an unseen link is opened for writing", "client", "|".join(written), wanted)
         refused = lines[lines.index("remounted for writing") + 1 :] if "remounted for writing" in lines else ["not remounted"]
         denied = r"((Read-only file system|Permission denied)\|?){3}"
-        yield Fact(f"root by {name}: remounted for writing, and every write refused", "client", "|".join(refused), denied)
+        yield Fact(f"root by {name}: remounted rw, each write refused", "client", "|".join(refused), denied)
 
 
 def clients(client: Guest) -> Iterator[Fact]:
