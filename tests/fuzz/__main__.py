@@ -88,6 +88,10 @@ def keep(target: str) -> None:
     for path in merged.iterdir():
         path.unlink()
     directories = laid_out(target)
+    again = BUILD / f"{target}.sh"
+    again.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{HERE}/target_{target}.py" "$@"\n', encoding="utf-8")
+    again.chmod(0o755)
+    os.environ["STATELITE_FUZZ_AGAIN"] = str(again)
     process = started(target, "-merge=1", str(merged), *map(str, reversed(directories)))
     process.communicate()
     inputs = sorted((path.read_bytes() for path in merged.iterdir()), key=lambda content: (len(content), content))

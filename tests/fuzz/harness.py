@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
@@ -14,6 +15,8 @@ from pathlib import Path
 import atheris
 
 COLLECTION = "ansible_collections.diskless.statelite"
+AGAIN = "STATELITE_FUZZ_AGAIN"
+"""Names in the environment a program that starts this target once more: merging does so."""
 SLOW = 2.0
 """CPU seconds that one input of at most LARGEST bytes may take, atheris's own counting in them."""
 LARGEST = 4096
@@ -70,5 +73,6 @@ def fuzz(one: Callable[[bytes], None]) -> None:
         expect(took < SLOW, f"{len(data)} bytes took {took:.1f} CPU s")
 
     atheris.enabled_hooks.add("str")
-    atheris.Setup([*sys.argv, f"-max_len={LARGEST}", "-timeout=20", "-rss_limit_mb=1024"], timed)
+    again = os.environ.get(AGAIN, sys.argv[0])
+    atheris.Setup([again, *sys.argv[1:], f"-max_len={LARGEST}", "-timeout=20", "-rss_limit_mb=1024"], timed)
     atheris.Fuzz()
