@@ -74,14 +74,24 @@ reports:
     failed:
       description: Entries that failed.
       type: int
+    skipped:
+      description: Entries that were not tried because the entry they are in failed.
+      type: int
     failed_before:
       description: Failed boots before that one.
       type: int
     disk:
       description: The own disk of the node, with C(status) (V(mounted), V(failed)), C(device), C(label), C(message); empty without one.
       type: dict
+    room:
+      description:
+        - How full C(/.statelite) was at the end of the boot, C(size) and C(used) in bytes, C(inodes) and C(inodes_used). Empty in
+          reports without it.
+      type: dict
     failures:
-      description: Entries (C(path)) and levels (C(source)) that failed, each with its C(message).
+      description:
+        - Entries (C(path)) and levels (C(source)) that are not there, each with its C(status) (V(failed), V(skipped)) and its
+          C(message); levels with the C(seconds) that they were tried for.
       type: list
       elements: dict
     last_failure:

@@ -49,10 +49,10 @@ class Spool:
     def take_report(self, node: str, address: str, report: Any) -> None:
         """Keep a node's report of a boot that went well, and forget the failures before it.
 
-        Of a very long one only the entries that failed are kept. Raises SiteError when that is too long too.
+        Of a very long one only the entries that are not done are kept. Raises SiteError when that is too long too.
         """
         if len(json.dumps(report)) > LIMIT // 2 and isinstance(report, dict) and isinstance(report.get("entries"), list):
-            failed = [entry for entry in report["entries"] if isinstance(entry, dict) and entry.get("status") == "failed"]
+            failed = [entry for entry in report["entries"] if isinstance(entry, dict) and entry.get("status") != "done"]
             report = {**report, "entries": failed, "left_out": len(report["entries"]) - len(failed)}
         self._write(f"{node}.json", {"node": node, "address": address, "failed_before": self.failures(node), "report": report})
         failure = self._path(f"{node}.failure.json")

@@ -18,7 +18,8 @@ from .namespace import Inode, Namespace, Spot, StepError, above_of
 from .nodeplan import NodePlan, Step
 
 S = "/.statelite"
-DONE, FAILED, UNKNOWN = "done", "failed", "unknown"
+DONE, FAILED, SKIPPED, UNKNOWN = "done", "failed", "skipped", "unknown"
+NOT_DONE = (FAILED, SKIPPED)
 OWN_WORDS = "it leads to a directory that holds statelite's own"
 BATCHES = ("copies", "made", "links", "binds")
 """What waits for the end of a depth, in the order in which it is done then."""
@@ -37,7 +38,7 @@ class LevelSeen:
 
 @dataclass(frozen=True)
 class Result:
-    """What an entry became: DONE, FAILED or UNKNOWN; `source` in the agent's words (level numbers, default, created, kept)."""
+    """What an entry became: DONE, FAILED, SKIPPED or UNKNOWN; `source` in the agent's words (level numbers, default, created, kept)."""
 
     status: str
     source: str
@@ -181,7 +182,9 @@ class Entries:
             # The root and the directory of the states hold nothing that is not known.
             if kept is None or not self._is_own(kept) or self.space.path_of(kept) in ("/", f"{S}/persistent"):
                 return "kept"
-            self.space.put(target, _unknown(step.kind, f"the {'disk' if step.storage == LOCALDISK else 'state'}: {OWN_WORDS}", step.storage))
+            self.space.put(
+                target, _unknown(step.kind, f"the {'disk' if step.storage == LOCALDISK else 'state'}: {OWN_WORDS}", step.storage)
+            )
             return UNKNOWN
         if self.space.blind:
             unread = self.space.blind
@@ -320,8 +323,8 @@ class Entries:
 
     def _step(self, step: Step) -> None:
         above = self.results.get(step.parent) if step.parent else None
-        if above is not None and above.status == FAILED:
-            self._failed(step.path, f"skipped: its parent {step.parent} failed")
+        if above is not None and above.status in NOT_DONE:
+            self.results[step.path] = Result(SKIPPED, "-", f"its parent {step.parent} failed")
             return
         try:
             source = self._child(step) if step.parent else self._top(step)

@@ -140,11 +140,10 @@ class Namespace:
                 return self._top(mount, inode.above)
         return self._top(self.root, self.root.root)
 
-    def lookup(self, path: str, follow: bool = True, absolute: bool = True) -> Spot | None:
+    def lookup(self, path: str, follow: bool = True) -> Spot | None:
         """Return what stands at `path`; None when nothing does, also below a file or in a circle of links.
 
-        `follow` leads through a link at its end. Without `absolute` an absolute link leads to nothing: so it is for
-        somebody who looks from outside the root.
+        `follow` leads through a link at its end.
         """
         here = self._top(self.root, self.root.root)
         left = path.split("/")[::-1]
@@ -167,7 +166,7 @@ class Namespace:
                 continue
             followed += 1
             text = found.inode.text
-            if followed > MAX_LINKS or not text or (text.startswith("/") and not absolute):
+            if followed > MAX_LINKS or not text:
                 return None
             if text.startswith("/"):
                 here = self._top(self.root, self.root.root)

@@ -35,6 +35,7 @@ SETTINGS = {
     "litetmpfsinodes": "25%",
     "liteactimeo": "3",
     "litelevelopts": LEVEL_OPTIONS,
+    "litelevelwait": "60",
     "litestateopts": STATE_OPTIONS,
     "litecopy": "",
 }
@@ -43,6 +44,7 @@ SETTINGS = {
 STATE_VIEW = "system/state"
 """The node's state once more, below /.statelite: there only when a step has its place in it."""
 
+LONGEST_WAIT = 3600
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -84,6 +86,7 @@ class NodePlan:
     notes: Sequence[str]
     copies: Sequence[str] = ()
     disk: Disk | None = None
+    level_wait: str = SETTINGS["litelevelwait"]
 
     def lines(self) -> list[tuple[str, ...]]:
         """Return the plan as fields, without the end line."""
@@ -100,6 +103,8 @@ class NodePlan:
             found.append(("state", self.state.server, self.state.directory, self.state_options, necessity(self.state_required)))
         if self.disk is not None:
             found.append(self.disk.fields())
+        if self.level_wait != SETTINGS["litelevelwait"]:
+            found.append(("levelwait", self.level_wait))
         for number, (level, options) in enumerate(self.levels, 1):
             found.append(("level", str(number), level.server, level.directory, options, necessity(level.required)))
         found.extend(("stands", path, place) for path, place in self.stands.items())
@@ -218,6 +223,17 @@ def _place(entry: Placed, above: Step | None, node: str, in_state: bool) -> tupl
     return f"system/below{entry.path}", "bind"
 
 
+def _copies(site: Site, image: Image) -> list[str]:
+    """Return the volatile directories that nodes of the image copy: `litecopy` says `/path`, `ALL`, or one of them after `image:`."""
+    found = []
+    for item in split_list(site.setting("litecopy", SETTINGS["litecopy"])):
+        name, colon, path = item.partition(":")
+        own = bool(colon) and not item.startswith("/")
+        if not own or name in (image.name, *image.groups):
+            found.append((path if own else item).rstrip("/"))
+    return found
+
+
 def _pending(site: Site, image: Image, layout: Layout) -> list[str]:
     """Return a note for every row that the image's tree is not laid out for yet (decisions.md, Layout)."""
     declared = {entry.path: (entry.storage, entry.attachment) for entry in entries_for(site, image.name)}
@@ -268,6 +284,10 @@ def compile_plan(site: Site, node: str, layout: Layout, image: Image, generation
         disk = disk_of(site) if any(entry.storage == LOCALDISK for entry in entries) else None
     except SiteError as error:
         faults.extend(error.faults)
+    level_wait = site.setting("litelevelwait", SETTINGS["litelevelwait"]).strip()
+    if not level_wait.isascii() or not level_wait.isdigit() or not 1 <= int(level_wait) <= LONGEST_WAIT:
+        mend = f"Write seconds from 1 to {LONGEST_WAIT}, or remove the row"
+        faults.append(Fault("table site, litelevelwait", f"{level_wait!r} is no number of seconds", mend))
     raise_faults(faults)
     return NodePlan(
         node=node,
@@ -286,7 +306,8 @@ def compile_plan(site: Site, node: str, layout: Layout, image: Image, generation
         steps=place_steps(entries, node),
         stands=layout.satisfied,
         bridges=layout.bridges,
-        copies=[path.rstrip("/") for path in split_list(site.setting("litecopy", SETTINGS["litecopy"]))],
+        copies=_copies(site, image),
         disk=disk,
+        level_wait=level_wait,
         notes=[*_state_warning(state, node), *_pending(site, image, layout)],
     )

@@ -120,7 +120,7 @@ class NodeView:
             self.levels.append(LevelSeen(name, source, point))
 
     def _bind_over(self, path: str, inode: Inode) -> None:
-        standing, found = self.space.lookup(path, follow=False, absolute=False), self.space.lookup(path, absolute=False)
+        standing, found = self.space.lookup(path, follow=False), self.space.lookup(path)
         if standing is not None and standing.inode.kind != "l" and found is not None and found.inode.kind != "d":
             self.space.mount(self.space.path_of(found), inode, False)
 
@@ -140,15 +140,15 @@ class NodeView:
         inode = Inode("f", 0o644, origin=IDENTITY, unknown=unknown, read=partial(bytes, resolver or b""))
         listed, etc = self.results.get(RESOLVER), self.results.get("/etc")
         if listed is not None:
-            found = self.space.lookup(RESOLVER, absolute=False) if listed.source in ("default", "created") and resolver != b"" else None
+            found = self.space.lookup(RESOLVER) if listed.source in ("default", "created") and resolver != b"" else None
             if listed.status == DONE and found is not None and not found.mount.readonly:
                 found.inode.origin, found.inode.unknown, found.inode.read = IDENTITY, unknown, inode.read
             return
         if etc is not None and etc.source not in ("default", "created", "kept", "-"):
-            found = self.space.lookup(RESOLVER, absolute=False)
+            found = self.space.lookup(RESOLVER)
             if found is not None and not _is_empty(found.inode):
                 return
-        standing = self.space.lookup(RESOLVER, absolute=False)
+        standing = self.space.lookup(RESOLVER)
         if resolver == b"" and standing is not None:
             inode.read = standing.inode.content
         self._bind_over(RESOLVER, inode)

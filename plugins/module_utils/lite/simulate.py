@@ -19,6 +19,7 @@ from ..errors import SiteError
 from ..nodes.images import Image, image_of, osimage
 from ..nodes.site import Site
 from ..tables.lite import LOCALDISK, PERSISTENT, TMPFS
+from .carry import NOT_DONE
 from .entry import entries_for
 from .layout import Layout
 from .namespace import LIVE, Inode, Spot, UnreadError
@@ -213,7 +214,7 @@ class Seen:
     @property
     def boots(self) -> bool:
         """Whether the node gets a plan, and no required entry or level fails for certain."""
-        failed = any(entry["status"] == "failed" and entry["required"] for entry in self.entries)
+        failed = any(entry["status"] in NOT_DONE and entry["required"] for entry in self.entries)
         missing = any(level["status"] == "failed" and level["required"] for level in self.levels)
         return not (self.faults or self.waits or failed or missing)
 

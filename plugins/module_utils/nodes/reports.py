@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -24,6 +24,8 @@ SPEC: dict[str, dict[str, Any]] = {
 }
 FAILURE = ".failure.json"
 GOOD = ".json"
+FULL = 90
+"""Per cent of /.statelite from which on a person is told."""
 LIMIT = 1024 * 1024
 """Bytes of a report that are read: more than the service keeps."""
 
@@ -72,10 +74,24 @@ def _moment(seconds: Any) -> str | None:
 
 
 def _failed(report: Mapping[str, Any], what: str, name: str) -> list[Document]:
-    """Return (name, message) of what failed in a list of the report."""
+    """Return (name, status, message, and seconds where they are told) of what failed or was skipped in a list of the report."""
     found = report.get(what)
     entries = [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
-    return [{name: str(entry.get(name)), "message": str(entry.get("message"))} for entry in entries if entry.get("status") == "failed"]
+    lost = [entry for entry in entries if entry.get("status") in ("failed", "skipped")]
+    words = (name, "status", "message")
+    return [{**{word: str(entry.get(word)) for word in words}, **_numbers(entry, ("seconds",))} for entry in lost]
+
+
+def _numbers(found: Any, words: Sequence[str]) -> Document:
+    """Return those of some values of a document that are whole numbers."""
+    known = found if isinstance(found, dict) else {}
+    return {word: known[word] for word in words if isinstance(known.get(word), int) and not isinstance(known[word], bool)}
+
+
+def _fill(room: Document) -> int:
+    """Return how full /.statelite was, in per cent, of bytes or of inodes, whichever is worse."""
+    shares = [(room.get("used", 0), room.get("size", 0)), (room.get("inodes_used", 0), room.get("inodes", 0))]
+    return max((100 * used // whole for used, whole in shares if whole > 0), default=0)
 
 
 def _disk(report: Mapping[str, Any]) -> Document:
@@ -97,11 +113,20 @@ def told_of(node: str, good: Document, failure: Document) -> Document:
         "state": state,
         "time": _moment(good.get("received")),
         **{name: report.get(name) for name in ("image", "generation", "plan", "done", "failed")},
+        "skipped": report.get("skipped", 0),
         "failed_before": good.get("failed_before", 0),
         "disk": _disk(report),
+        "room": _numbers(report.get("room"), ("size", "used", "inodes", "inodes_used")),
         "failures": [*_failed(report, "entries", "path"), *_failed(report, "levels", "source")],
         "last_failure": last,
     }
+
+
+def _cause(failure: Document) -> str:
+    """Return why an entry or a level is not there, as a line for a person."""
+    tried = f" (tried for {failure['seconds']} s)" if failure.get("seconds") else ""
+    skipped = "skipped: " if failure["status"] == "skipped" else ""
+    return f"{failure.get('path') or failure.get('source')}: {skipped}{failure['message']}{tried}"
 
 
 def text_of(told: Document) -> str:
@@ -110,12 +135,15 @@ def text_of(told: Document) -> str:
     if told["time"]:
         again = f", after {told['failed_before']} failed boots" if told["failed_before"] else ""
         kind = f"{told['image']} {told['generation']} (plan: {told['plan']})"
-        lines = [f"{node}: booted {kind} at {told['time']}{again}: done {told['done']}, failed {told['failed']}"]
+        counts = f"done {told['done']}, failed {told['failed']}" + (f", skipped {told['skipped']}" if told["skipped"] else "")
+        lines = [f"{node}: booted {kind} at {told['time']}{again}: {counts}"]
     else:
         lines = [f"{node}: no report of a boot"]
     if told["disk"].get("message") not in (None, "-"):
         lines.append(f"    local disk: {told['disk']['device']} {told['disk']['status']}: {told['disk']['message']}")
-    lines += [f"    {one.get('path') or one.get('source')}: {one['message']}" for one in told["failures"]]
+    if _fill(told["room"]) >= FULL:
+        lines.append(f"    /.statelite was {_fill(told['room'])} % full when the node started")
+    lines += [f"    {_cause(one)}" for one in told["failures"]]
     if last is not None:
         lines.append(f"    failed {last['attempts']} times since then, last at {last['time']}, {last['stage']}: {last['message']}")
     return "".join(f"{line}\n" for line in lines)

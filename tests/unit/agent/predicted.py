@@ -81,7 +81,7 @@ def differences(node: Node, words: str = "") -> tuple[list[Any], NodeView]:
         if (done[:1], done[1:] if done[0] == "done" else ()) != (right[:1], right[1:] if right[0] == "done" else ()):
             found.append((path, done, right))
     required = {step.path for step in view.plan.steps if step.required}
-    fails = any(result.status == "failed" and path in required for path, result in view.results.items())
+    fails = any(result.status in ("failed", "skipped") and path in required for path, result in view.results.items())
     if (boot.status != 0) is not fails:
         found.append(("status", boot.status, boot.log))
     return found, view

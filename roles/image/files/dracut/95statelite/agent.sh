@@ -54,6 +54,7 @@ plan_basics() { # tmpfs size, node name and image of the plan; state; local disk
             tmpfs) size_statelite "$a" "$b" "$c" || say "/.statelite keeps its default size ($a, $b, $c refused)" ;;
             stands) note "$a leads to $b, which the node mounts for itself" ;;
             note) say "$a" ;;
+            levelwait) wait_for_levels "$a" ;;
             state)
                 if [ "$d" = required ]; then
                     until_done state mount_state "$a" "$b" "$c"
@@ -67,8 +68,14 @@ plan_basics() { # tmpfs size, node name and image of the plan; state; local disk
 
 carry_out() { # the entries of the plan
     cp "$PLAN" "$S/system/plan" && cp "$here/entries.sh" "$here/overlays.sh" "$S/system" || return 1
+    # What the agent writes while it works lies apart: entries may fill /.statelite, and then it must still be able to say so.
+    rm -rf "$RUN/work" && mkdir "$RUN/work" && mount --bind "$RUN/work" "$S/system/work" || return 1
     modprobe -q overlay 2> /dev/null || :
     in_root entries
+    status=$?
+    umount "$S/system/work"
+    cp "$RUN/work/results" "$S/system/results" || note 'no room for the results in /.statelite'
+    return "$status"
 }
 
 prove() { # what the root is now, for somebody who foretold it; it takes ten minutes at most
@@ -119,9 +126,9 @@ plan_basics
 view_state || give_up state "no second view of the node's state"
 until_done levels mount_levels
 stop_point entries
+write_identity
 carry_out || give_up entries "the entries could not be carried out: $(tail -n 3 "$LOG" | tr '\n\t' '  ')"
 count_results
-link_mounts
 set_identity
 keep_address
 write_report
@@ -129,7 +136,7 @@ keep_plan
 [ -z "$BROKEN" ] || give_up entries "required entries failed:$BROKEN"
 send_report
 [ -z "$PROVE" ] || prove
-say "STATELITE node=$NODE image=$IMAGE generation=$GENERATION plan=$ORIGIN done=$DONE failed=$FAILED"
+say "STATELITE node=$NODE image=$IMAGE generation=$GENERATION plan=$ORIGIN done=$DONE failed=$FAILED skipped=$SKIPPED"
 stop_point switch_root
 cp "$LOG" "$S/statelite.log"
 exit 0

@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Carry the entries of the plan out: one pass, in the node's root (chroot), so that every link means what it means there.
-# Reads /.statelite/system/{plan,levels}; writes /.statelite/system/results: path, status, source, message.
+# Reads /.statelite/system/{plan,levels}; writes work/results: path, status (done, failed, skipped), source, message.
 
 set -u
 TAB=$(printf '\t')
@@ -11,7 +11,7 @@ NL='
 '
 S=/.statelite
 W=$S/system/work
-failures=$NL    # lines PATH<TAB>MESSAGE
+failures=$NL    # lines PATH<TAB>STATUS<TAB>MESSAGE
 not_laid=$NL    # volatile directories that could not be laid over their source after all
 level_numbers=''
 depth=0
@@ -19,7 +19,7 @@ depth=0
 . "$S/system/overlays.sh"
 
 failed() { # $1 path, $2 message
-    failures=$failures$1$TAB$(printf '%s' "$2" | tr '\n\t' '  ')$NL
+    failures=$failures$1${TAB}failed$TAB$(printf '%s' "$2" | tr '\n\t' '  ')$NL
 }
 
 empty() { # $1 directory
@@ -154,14 +154,15 @@ finish_depth() {
         case $failures in
             *"$NL$done_path$TAB"*)
                 message=${failures#*"$NL$done_path$TAB"}
-                printf '%s\tfailed\t%s\t%s\n' "$done_path" "$done_from" "${message%%"$NL"*}"
+                message=${message%%"$NL"*}
+                printf '%s\t%s\t%s\t%s\n' "$done_path" "${message%%"$TAB"*}" "$done_from" "${message#*"$TAB"}"
                 ;;
             *)
                 case $not_laid in *"$NL$done_path$NL"*) done_how=- ;; esac
                 printf '%s\tdone\t%s\t%s\n' "$done_path" "$done_from" "$done_how"
                 ;;
         esac
-    done < "$W/depth" >> "$S/system/results"
+    done < "$W/depth" >> "$W/results"
 }
 
 copy_lists() { # one cp for all entries of one source; the culprits are looked for only when it fails
@@ -183,8 +184,14 @@ blame_copies() { # $1 list whose cp failed: one by one, to know which and why
     cat "$W/trouble"
     tr '\0' '\n' < "$1" > "$W/names"
     while IFS= read -r name; do
-        trouble=$(cd "$base" && cp -aH --parents -t "$area" -- "$name" 2>&1) || failed "/$name" "$trouble"
+        trouble=$(cd "$base" && cp -aH --parents -t "$area" -- "$name" 2>&1) || not_copied "$name"
     done < "$W/names"
+}
+
+not_copied() { # $1 name: half of a file is nobody's content; in place of a linked one the image's own is seen, which can't be written
+    failed "/$1" "$trouble"
+    [ ! -f "$area/$1" ] || rm -f -- "$area/$1"
+    if [ "$area" = "$S/tmpfs" ] && [ ! -e "$area/$1" ] && [ -e "/.default/$1" ]; then ln -s -- "/.default/$1" "$area/$1" || :; fi
 }
 
 make_links() { # links of one directory together
@@ -300,7 +307,7 @@ done < "$S/system/levels"
 no_disk=''
 [ ! -s "$S/system/nodisk" ] || read -r no_disk < "$S/system/nodisk"
 
-: > "$S/system/results"
+: > "$W/results"
 start_depth
 while IFS=$TAB read -r word path kind storage _attachment _required parent place attach level _ <&3; do
     case $word in
@@ -326,7 +333,7 @@ while IFS=$TAB read -r word path kind storage _attachment _required parent place
         -) top_entry ;;
         *)
             case $failures in
-                *"$NL$parent$TAB"*) failed "$path" "skipped: its parent $parent failed" ;;
+                *"$NL$parent$TAB"*) failures="$failures$path${TAB}skipped${TAB}its parent $parent failed$NL" ;;
                 *) child_entry ;;
             esac
             ;;

@@ -2,11 +2,15 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Machine-id, hostname, resolv.conf and mtab of this node. Sourced by agent.sh.
+# Machine-id, hostname and resolv.conf of this node. Sourced by agent.sh.
+
+inside() { # $1 path -> $there: where it is seen from here; a link in the root means what it means in the root
+    there=$NEWROOT$(chroot "$NEWROOT" readlink -f -- "$1") && [ "$there" != "$NEWROOT" ]
+}
 
 bind_over() { # $1 path below the root: what is written in /.statelite/system stands there, read-only root or not
-    if [ -e "$NEWROOT$1" ] && [ ! -L "$NEWROOT$1" ]; then
-        mount --bind "$S/system/${1##*/}" "$NEWROOT$1" || say "$1 can't be mounted over"
+    if inside "${1%/*}" && [ -e "$there/${1##*/}" ] && [ ! -L "$there/${1##*/}" ]; then
+        mount --bind "$S/system/${1##*/}" "$there/${1##*/}" || say "$1 can't be mounted over"
     else
         note "$1 is left as the image has it"
     fi
@@ -17,10 +21,10 @@ listed() { # $1 path: 0 when the plan has an entry for it
 }
 
 source_of() { # $1 path -> where its content came from
-    sed -n "s|^$1${TAB}done$TAB\\([^$TAB]*\\)$TAB.*|\\1|p" "$S/system/results"
+    sed -n "s|^$1${TAB}done$TAB\\([^$TAB]*\\)$TAB.*|\\1|p" "$RUN/work/results"
 }
 
-set_identity() {
+write_identity() { # before the entries, which may leave no room
     while IFS=$TAB read -r kind value _; do
         case $kind in
             machine-id) id=$value ;;
@@ -31,19 +35,15 @@ set_identity() {
     chmod 0444 "$S/system/machine-id"
     printf '%s\n' "$name" > "$S/system/hostname"
     [ ! -w /proc/sys/kernel/hostname ] || printf '%s\n' "$name" > /proc/sys/kernel/hostname
+    dhcp_resolver > "$S/system/resolv.conf" || :
+    chmod 0644 "$S/system/resolv.conf"
+}
+
+set_identity() {
     for file in machine-id hostname; do
         listed "/etc/$file" || bind_over "/etc/$file"
     done
     set_resolver
-}
-
-link_mounts() { # what is mounted is the kernel's to say: a file where a volatile /etc/mtab is kept becomes a link to that
-    while IFS=$TAB read -r kind place _; do
-        [ "$kind" = mounts ] || continue
-        if [ -f "$S/$place" ] && [ ! -L "$S/$place" ]; then
-            ln -sf /proc/self/mounts "$S/$place" || note '/etc/mtab is left as it is'
-        fi
-    done < "$PLAN"
 }
 
 dhcp_resolver() { # what DHCP said, from where dracut's client left it
@@ -55,25 +55,26 @@ dhcp_resolver() { # what DHCP said, from where dracut's client left it
 }
 
 set_resolver() { # listed and found in a level or in the state: that; a link: left; else what DHCP said, or what the image has
-    dhcp_resolver > "$S/system/resolv.conf" || :
-    chmod 0644 "$S/system/resolv.conf"
     if listed /etc/resolv.conf; then
         [ -s "$S/system/resolv.conf" ] || return 0
         case $(source_of /etc/resolv.conf) in
-            default | created) cat "$S/system/resolv.conf" > "$NEWROOT/etc/resolv.conf" 2> /dev/null || note '/etc/resolv.conf is not writable' ;;
+            default | created)
+                { inside /etc/resolv.conf && cat "$S/system/resolv.conf" > "$there"; } 2> /dev/null || note '/etc/resolv.conf is not writable'
+                ;;
         esac
         return 0
     fi
+    inside /etc || return 0
     # A listed /etc that a level brought has that level's file.
     if listed /etc; then
         case $(source_of /etc) in
             default | created | kept) ;;
-            *) [ ! -s "$NEWROOT/etc/resolv.conf" ] || return 0 ;;
+            *) [ ! -s "$there/resolv.conf" ] || return 0 ;;
         esac
     fi
     # Whether DHCP says something or not, the node has a file of its own there.
-    if [ ! -s "$S/system/resolv.conf" ] && [ ! -L "$NEWROOT/etc/resolv.conf" ] && [ -f "$NEWROOT/etc/resolv.conf" ]; then
-        cat "$NEWROOT/etc/resolv.conf" > "$S/system/resolv.conf"
+    if [ ! -s "$S/system/resolv.conf" ] && [ ! -L "$there/resolv.conf" ] && [ -f "$there/resolv.conf" ]; then
+        cat "$there/resolv.conf" > "$S/system/resolv.conf"
     fi
     bind_over /etc/resolv.conf
 }

@@ -5,6 +5,9 @@
 # /.statelite, the node's state and the levels. Sourced by agent.sh.
 
 TROUBLE=''
+LEVEL_WAIT=60 # seconds that a level, or the state, may take until it is mounted
+NL='
+'
 export TROUBLE
 
 mount_statelite() {
@@ -34,7 +37,7 @@ mount_state() { # $1 server, $2 directory, $3 options: the node's own directory 
     mountpoint -q "$point" && return 0
     mkdir -p "$point"
     case $1 in *:*) address="[$1]" ;; *) address=$1 ;; esac
-    TROUBLE=$(timeout 60 mount -t nfs -o "$3" "$address:${2%/}/$NODE" "$point" 2>&1) || {
+    TROUBLE=$(timeout -k 5 60 mount -t nfs -o "$3" "$address:${2%/}/$NODE" "$point" 2>&1) || {
         say "state $1:${2%/}/$NODE can't be mounted: $TROUBLE"
         rmdir "$point" 2> /dev/null || :
         return 1
@@ -47,33 +50,78 @@ view_state() { # the state once more, for entries below something that is mounte
     mkdir -p "$S/system/state" && mount --bind "$S/persistent/$NODE" "$S/system/state"
 }
 
-mount_level() { # $1 number, $2 server, $3 directory, $4 options; appends number and place to the levels file
-    point=$S/mnt/$2$3
+wait_for_levels() { # $1 seconds, as in the plan
+    case $1 in '' | *[!0-9]*) say "levels are waited for $LEVEL_WAIT s ($1 refused)" ;; *) LEVEL_WAIT=$1 ;; esac
+}
+
+seconds_now() {
+    read -r up _ < /proc/uptime
+    printf '%s' "${up%.*}"
+}
+
+mount_level() { # $1 number, $2 server, $3 directory, $4 options; leaves PLACE or nothing, SECONDS and MESSAGE in $RUN/level.NUMBER
+    point=$S/mnt/$2$3 began=$(seconds_now) said='' ended=0
     if ! mountpoint -q "$point"; then
         # A level below another one of the same server has its mount point in that level, or gets one of its own.
         mkdir -p "$point" 2> /dev/null || { point=$S/mnt/.level-$1 && mkdir -p "$point"; }
         case $2 in *:*) address="[$2]" ;; *) address=$2 ;; esac
-        TROUBLE=$(timeout 60 mount -t nfs -o "$4" "$address:$3" "$point" 2>&1) || return 1
+        said=$(timeout -k 5 "$LEVEL_WAIT" mount -t nfs -o "$4" "$address:$3" "$point" 2>&1) || ended=$?
+        case $ended in 124 | 137) said="no answer within $LEVEL_WAIT s${said:+: $said}" ;; esac
+        [ "$ended" = 0 ] || point=$NEWROOT-
     fi
-    printf '%s\t%s\n' "$1" "${point#"$NEWROOT"}" >> "$S/system/levels"
-    note "level $1 $2:$3 at ${point#"$NEWROOT"}"
+    said=$(printf '%s' "$said" | tr '\n\t' '  ')
+    printf '%s\t%s\t%s\n' "${point#"$NEWROOT"}" $(($(seconds_now) - began)) "${said:--}" > "$RUN/level.$1"
+}
+
+within_another() { # $1 server, $2 directory: 0 when another level of the plan holds it
+    while IFS=$TAB read -r kind _ other above _; do
+        if [ "$kind-$other" = "level-$1" ] && [ "$above" != "$2" ]; then
+            case $2 in "${above%/}/"*) return 0 ;; esac
+        fi
+    done < "$PLAN"
+    return 1
+}
+
+mount_side_by_side() { # so that servers that are down cost their time once; what lies in another level, or is named twice, comes after
+    later=$NL seen=$NL
+    while IFS=$TAB read -r kind number server directory options _; do
+        [ "$kind" = level ] || continue
+        case $seen in *"$NL$server$TAB$directory$NL"*) again=yes ;; *) again='' ;; esac
+        seen=$seen$server$TAB$directory$NL
+        if [ -n "$again" ] || within_another "$server" "$directory"; then
+            later=$later$number$NL
+        else
+            mount_level "$number" "$server" "$directory" "$options" &
+        fi
+    done < "$PLAN"
+    wait
+    while IFS=$TAB read -r kind number server directory options _; do
+        [ "$kind" = level ] || continue
+        case $later in *"$NL$number$NL"*) mount_level "$number" "$server" "$directory" "$options" & ;; esac
+    done < "$PLAN"
+    wait
 }
 
 mount_levels() { # every level of the plan; 1 when a required one is missing
     : > "$S/system/levels"
     : > "$S/system/levels.report"
+    rm -f "$RUN"/level.*
+    mount_side_by_side
     missing='' TROUBLE=''
-    while IFS=$TAB read -r kind number server directory options need _; do
+    while IFS=$TAB read -r kind number server directory _ need _; do
         [ "$kind" = level ] || continue
-        TROUBLE=''
-        if mount_level "$number" "$server" "$directory" "$options"; then
-            printf '%s\tmounted\t%s:%s\t-\n' "$number" "$server" "$directory" >> "$S/system/levels.report"
+        place=- seconds=0 message='it was not tried'
+        [ ! -s "$RUN/level.$number" ] || IFS=$TAB read -r place seconds message < "$RUN/level.$number"
+        if [ "$place" != - ]; then
+            printf '%s\t%s\n' "$number" "$place" >> "$S/system/levels"
+            note "level $number $server:$directory at $place"
+            status=mounted message=-
         else
-            say "level $number $server:$directory ($need) can't be mounted: $TROUBLE"
-            TROUBLE=$(printf '%s' "$TROUBLE" | tr '\n\t' '  ')
-            printf '%s\tfailed\t%s:%s\t%s\n' "$number" "$server" "$directory" "${TROUBLE:--}" >> "$S/system/levels.report"
-            [ "$need" = optional ] || missing="$missing $server:$directory"
+            say "level $number $server:$directory ($need) can't be mounted, tried for $seconds s: $message"
+            status=failed
+            [ "$need" = optional ] || { missing="$missing $server:$directory" && TROUBLE="${TROUBLE:+$TROUBLE; }$server:$directory: $message"; }
         fi
+        printf '%s\t%s\t%s:%s\t%s\t%s\n' "$number" "$status" "$server" "$directory" "$seconds" "$message" >> "$S/system/levels.report"
     done < "$PLAN"
     [ -z "$missing" ]
 }

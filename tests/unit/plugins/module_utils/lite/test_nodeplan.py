@@ -245,3 +245,18 @@ def test_the_machine_id_is_the_nodes_own_for_ever() -> None:
 )
 def test_of_options_written_twice_the_later_counts(texts: tuple[str, ...], joined: str) -> None:
     assert join_options(*texts) == joined
+
+
+def test_a_site_says_which_volatile_directories_are_copied_for_all_images_or_for_one() -> None:
+    written = "/srv/one/, img1:/srv/two/, g2:/srv/three, img2:/srv/four, other:ALL, /srv/a:b"
+    plan = compiled(placed(), site=[*MASTER, {"key": "litecopy", "value": written}])
+    assert [path for (path,) in fields(plan, "copy")] == ["/srv/one", "/srv/two", "/srv/three", "/srv/a:b"]
+    assert fields(compiled(placed(), site=[*MASTER, {"key": "litecopy", "value": "img1:ALL"}]), "copy") == [("ALL",)]
+
+
+def test_a_site_says_how_long_levels_are_waited_for() -> None:
+    assert fields(compiled(placed()), "levelwait") == []
+    assert fields(compiled(placed(), site=[*MASTER, {"key": "litelevelwait", "value": "15"}]), "levelwait") == [("15",)]
+    for wrong in ("0", "soon", "-3", "99999", "1 minute"):
+        with pytest.raises(SiteError, match="litelevelwait"):
+            compiled(placed(), site=[*MASTER, {"key": "litelevelwait", "value": wrong}])

@@ -38,12 +38,32 @@ def test_what_a_node_told_is_read_again(tmp_path: Path) -> None:
     spool.take_report("n1", "10.0.0.1", report([entry, {**entry, "path": "/etc/y", "status": "done"}]))
     (told,) = read(tmp_path)["reports"]
     assert (told["state"], told["failed_before"], told["last_failure"]) == ("booted", 1, None)
-    assert told["failures"] == [{"path": "/etc/x", "message": "no space"}]
+    assert told["failures"] == [{"path": "/etc/x", "status": "failed", "message": "no space"}]
     spool.take_failure("n1", "10.0.0.1", {"stage": "entries", "message": "broken", "image": "img1", "generation": "2"})
     found = read(tmp_path)
     assert found["troubled"] == ["n1"]
     assert "/etc/x: no space" in found["text"]
     assert "entries: broken" in found["text"]
+
+
+def test_what_was_skipped_how_long_a_level_was_tried_and_how_full_the_node_is_are_told(tmp_path: Path) -> None:
+    entries = [{"path": "/etc/p/c", "status": "skipped", "source": "-", "message": "its parent /etc/p failed"}]
+    level = {"level": 1, "status": "failed", "source": "10.0.0.1:/lt", "seconds": 60, "message": "no answer within 60 s"}
+    room = {"size": 1000, "used": 990, "inodes": 100, "inodes_used": 3}
+    Spool(str(tmp_path)).take_report("n1", "10.0.0.1", {**report(entries), "skipped": 1, "levels": [level], "room": room})
+    found = read(tmp_path)
+    (told,) = found["reports"]
+    assert (told["skipped"], told["room"], found["troubled"]) == (1, room, ["n1"])
+    assert told["failures"] == [
+        {"path": "/etc/p/c", "status": "skipped", "message": "its parent /etc/p failed"},
+        {"source": "10.0.0.1:/lt", "status": "failed", "message": "no answer within 60 s", "seconds": 60},
+    ]
+    assert "failed 1, skipped 1\n" in found["text"]
+    assert "    /.statelite was 99 % full when the node started\n" in found["text"]
+    assert "    /etc/p/c: skipped: its parent /etc/p failed\n" in found["text"]
+    assert "    10.0.0.1:/lt: no answer within 60 s (tried for 60 s)\n" in found["text"]
+    Spool(str(tmp_path)).take_report("n1", "10.0.0.1", {**report([]), "room": {**room, "used": 10, "size": True}})
+    assert "full" not in read(tmp_path)["text"]
 
 
 def test_what_became_of_the_nodes_own_disk_is_told(tmp_path: Path) -> None:
@@ -73,11 +93,11 @@ def test_without_a_noderange_all_nodes_of_the_site_are_told_of_and_a_removed_one
 
 def test_of_a_very_long_report_what_failed_is_kept(tmp_path: Path) -> None:
     entries = [{"path": f"/etc/{number:0100}", "status": "done", "source": "image", "message": ""} for number in range(3000)]
-    entries[7]["status"] = "failed"
+    entries[7]["status"], entries[8]["status"] = "failed", "skipped"
     Spool(str(tmp_path)).take_report("n1", "10.0.0.1", report(entries))
     assert (tmp_path / "n1.json").stat().st_size < LIMIT
-    assert json.loads((tmp_path / "n1.json").read_text())["report"]["left_out"] == 2999
-    assert len(read(tmp_path)["reports"][0]["failures"]) == 1
+    assert json.loads((tmp_path / "n1.json").read_text())["report"]["left_out"] == 2998
+    assert len(read(tmp_path)["reports"][0]["failures"]) == 2
 
 
 def test_nothing_larger_than_the_limit_enters_the_spool(tmp_path: Path) -> None:

@@ -1,0 +1,157 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a node says of entries that came to nothing, of a /.statelite that is full, and of levels whose servers are down."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .node import MOUNT, Node, wait_for
+from .test_agent import STATE, node_with
+
+DOWN = 'case "$*" in *10.0.0.6:*|*10.0.0.7:*|*10.0.0.8:*) exec /bin/sleep 30 ;; esac\n'
+
+
+def servers_down(node: Node) -> None:
+    """Three servers never answer."""
+    first, rest = MOUNT.split("\n", 1)
+    node.programs["mount"] = f"{first}\n{DOWN}{rest}"
+
+
+def test_a_required_entry_that_is_skipped_ends_the_boot_as_a_failed_one_does(tmp_path: Path, pki: Path) -> None:
+    node = node_with(tmp_path, pki, {"/srv/p/": "bind,tmpfs", "/etc/fine": "tmpfs"})
+    node.tables["litefile"].append({"image": "ALL", "file": "/srv/p/c", "options": "bind,persistent", "required": "yes"})
+    node.lay_out()
+    (node.root / "srv/p/c").unlink()
+    (node.root / "srv/p").rmdir()
+    boot = node.boot(STATE)
+    assert boot.status == 3
+    assert [boot.results[path][0] for path in ("/srv/p", "/srv/p/c", "/etc/fine")] == ["failed", "skipped", "done"]
+    told = json.loads((tmp_path / "spool" / "n1.failure.json").read_text())
+    assert told["message"].endswith("required entries failed: /srv/p/c")
+
+
+def test_what_is_in_something_that_was_skipped_is_skipped_too(tmp_path: Path, pki: Path) -> None:
+    files = {"/srv/p/": "bind,tmpfs", "/srv/p/q/": "bind,persistent", "/srv/p/q/r/": "bind,tmpfs", "/srv/p/q/r/s": "bind,persistent"}
+    node = node_with(tmp_path, pki, files)
+    node.file("image/rootimg/srv/p/q/r/s", "")
+    node.lay_out()
+    (node.root / "srv/p").rename(tmp_path / "away")
+    boot = node.boot(STATE)
+    report = json.loads(boot.text("report.json"))
+    assert [entry["status"] for entry in report["entries"]] == ["failed", "skipped", "skipped", "skipped"]
+    assert (report["done"], report["failed"], report["skipped"]) == (0, 1, 3)
+    assert report["entries"][-1]["message"] == "its parent /srv/p/q/r failed"
+
+
+@pytest.mark.parametrize("attachment", ["link", "bind"])
+def test_a_full_statelite_is_told_and_what_has_no_room_is_never_half_there(attachment: str, tmp_path: Path, pki: Path) -> None:
+    files = {f"/srv/{name}": f"{attachment},tmpfs" for name in ("a", "big", "last")}
+    node = node_with(tmp_path, pki, files)
+    node.tables["site"].append({"key": "litetmpfssize", "value": "2m"})
+    node.file("image/rootimg/srv/a", "a\n")
+    node.file("image/rootimg/srv/big", "x" * 3_000_000)
+    node.file("image/rootimg/srv/last", "last\n")
+    node.lay_out()
+    boot = node.boot(STATE, [*files, "/etc/hostname"])
+    assert boot.status == 0, boot.log
+    assert {path: result[0] for path, result in boot.results.items()} == {"/srv/a": "done", "/srv/big": "failed", "/srv/last": "done"}
+    assert "No space left on device" in boot.results["/srv/big"][2]
+    report = json.loads((tmp_path / "spool" / "n1.json").read_text())["report"]
+    assert (report["done"], report["failed"]) == (2, 1)
+    assert report["room"]["size"] == 2 * 1024 * 1024
+    assert 0 < report["room"]["used"] <= report["room"]["size"]
+    assert 0 < report["room"]["inodes_used"] < report["room"]["inodes"]
+    assert boot.seen["/srv/last"]["content"] == "last\n"
+    assert boot.seen["/etc/hostname"]["content"] == "n1\n"
+    # The image's own is seen in its place, and can't be written.
+    assert (boot.seen["/srv/big"]["backing"], boot.seen["/srv/big"]["writable"]) == ("image", "EROFS")
+
+
+def test_a_statelite_without_inodes_is_told_for_each_entry(tmp_path: Path, pki: Path) -> None:
+    files = {f"/srv/d/{number}": "tmpfs" for number in range(200)}
+    node = node_with(tmp_path, pki, files)
+    node.tables["site"].append({"key": "litetmpfsinodes", "value": "150"})
+    for path in files:
+        node.file(f"image/rootimg{path}", f"{path}\n")
+    node.lay_out()
+    boot = node.boot(STATE)
+    report = json.loads((tmp_path / "spool" / "n1.json").read_text())["report"]
+    failed = [entry for entry in report["entries"] if entry["status"] == "failed"]
+    assert 40 < len(failed) < 200, boot.log
+    assert all("No space left on device" in entry["message"] for entry in failed)
+    assert report["room"]["inodes_used"] == 150
+
+
+def test_levels_whose_servers_are_down_cost_their_time_once_and_are_named_with_it(tmp_path: Path, pki: Path) -> None:
+    levels = [{"priority": str(number), "directory": f"10.0.0.{number}:/lt"} for number in (6, 7, 8)]
+    node = node_with(tmp_path, pki, {"/etc/hosts": ""}, litetree=[*levels, {"priority": "9", "directory": "10.0.0.2:/common"}])
+    servers_down(node)
+    node.tables["site"].append({"key": "litelevelwait", "value": "2"})
+    node.file("nfs/10.0.0.2/common/etc/hosts", "level\n")
+    node.lay_out()
+    with node.answering() as service:
+        process = node.begin(service.port, STATE, ["/etc/hosts"])
+        boot = node.finish(process)
+    assert boot.status == 0, boot.log
+    assert boot.seen["/etc/hosts"]["content"] == "level\n"
+    told = json.loads(boot.text("report.json"))["levels"]
+    assert [(level["status"], level["message"]) for level in told] == [("failed", "no answer within 2 s")] * 3 + [("mounted", "-")]
+    assert [level["source"] for level in told] == [f"10.0.0.{number}" for number in ("6:/lt", "7:/lt", "8:/lt", "2:/common")]
+    assert all(2 <= level["seconds"] <= 7 for level in told[:3])
+    tried = [line for line in boot.text("console").splitlines() if "can't be mounted" in line]
+    assert len(tried) == 3
+    assert all("tried for" in line and "(optional)" in line for line in tried)
+
+
+def test_a_required_level_that_never_answers_is_tried_again_and_the_site_is_told_each_time(tmp_path: Path, pki: Path) -> None:
+    node = node_with(tmp_path, pki, {}, litetree=[{"priority": "1", "directory": "10.0.0.6:/lt", "required": "yes"}])
+    servers_down(node)
+    node.tables["site"].append({"key": "litelevelwait", "value": "1"})
+    node.lay_out()
+    failure = tmp_path / "spool" / "n1.failure.json"
+    with node.answering() as service:
+        process = node.begin(service.port, STATE)
+        try:
+            wait_for(lambda: failure.exists() and json.loads(failure.read_text())["attempts"] >= 2, 40)
+        finally:
+            node.end(process)
+    assert "10.0.0.6:/lt: no answer within 1 s" in json.loads(failure.read_text())["message"]
+
+
+@pytest.mark.parametrize("outer", ["1", "2"])
+def test_a_level_in_another_level_is_found_whichever_comes_first(outer: str, tmp_path: Path, pki: Path) -> None:
+    inner = {"1": "2", "2": "1"}[outer]
+    levels = [{"priority": outer, "directory": "10.0.0.2:/common"}, {"priority": inner, "directory": "10.0.0.2:/common/own"}]
+    node = node_with(tmp_path, pki, {"/etc/both": "", "/etc/inner": ""}, litetree=levels)
+    node.file("nfs/10.0.0.2/common/etc/both", "outer\n")
+    node.file("nfs/10.0.0.2/common/own/etc/both", "inner\n")
+    node.file("nfs/10.0.0.2/common/own/etc/inner", "inner\n")
+    node.lay_out()
+    boot = node.boot(STATE, ["/etc/both", "/etc/inner"])
+    assert [item["content"] for item in boot.seen.values()] == ["outer\n" if outer == "1" else "inner\n", "inner\n"]
+    assert [level["status"] for level in json.loads(boot.text("report.json"))["levels"]] == ["mounted", "mounted"]
+
+
+@pytest.mark.parametrize("options", ["link,persistent", "link,tmpfs", "bind,persistent", "bind,tmpfs"])
+def test_a_node_keeps_its_identity_in_whatever_etc_is(options: str, tmp_path: Path, pki: Path) -> None:
+    node = node_with(tmp_path, pki, {"/etc/": options})
+    node.lay_out()
+    for _boot in range(2):
+        seen = node.boot(STATE, ["/etc/machine-id", "/etc/hostname", "/etc/resolv.conf"]).seen
+        assert seen["/etc/hostname"]["content"] == "n1\n"
+        assert len(seen["/etc/machine-id"]["content"]) == 33
+        assert seen["/etc/resolv.conf"]["content"] == "search lab.test\nnameserver 10.9.9.9\n"
+    assert not any((tmp_path / "nfs/10.0.0.1/state/n1/etc" / name).stat().st_size for name in ("hostname",) if "persistent" in options)
+
+
+def test_an_etc_of_the_image_alone_still_has_the_nodes_identity(tmp_path: Path, pki: Path) -> None:
+    node = node_with(tmp_path, pki, {"/etc/": "link,ro"})
+    node.lay_out()
+    seen = node.boot(STATE, ["/etc/machine-id", "/etc/hostname"]).seen
+    assert seen["/etc/hostname"]["content"] == "n1\n"
+    assert len(seen["/etc/machine-id"]["content"]) == 33
