@@ -157,7 +157,10 @@ def test_a_faulty_cell_is_refused(table, row, column):
         ("policy", {"priority": "1", "name": "root", "rule": "Allow"}),
         ("osimage", {"imagename": "i", "nfsrootopts": "ro,vers=4.2,hard"}),
         ("site", {"key": "litedisklabel", "value": "statelite"}),
-        ("site", {"key": "litediskformat", "value": "/dev/vdb, /dev/disk/by-path/pci-0000:00:05.0-ata-1.0,/dev/disk/by-id/wwn-0x5000-part2"}),
+        (
+            "site",
+            {"key": "litediskformat", "value": "/dev/vdb, /dev/disk/by-path/pci-0000:00:05.0-ata-1.0,/dev/disk/by-id/wwn-0x5000-part2"},
+        ),
         ("site", {"key": "litediskopts", "value": "noatime,nodev"}),
         ("site", {"key": "litediskwait", "value": "0"}),
         ("nodepos", {"node": "n1", "comments": "\u201cquoted\u201d\nin two lines"}),
