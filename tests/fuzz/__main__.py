@@ -24,6 +24,8 @@ BUILD = HERE.parents[1] / "build" / "fuzz"
 TARGETS = sorted(path.stem.removeprefix("target_") for path in HERE.glob("target_*.py"))
 KEPT = 60
 """Most inputs of one target in the committed corpus."""
+SHORT = 60
+"""Seconds below which a run doesn't go through what earlier ones found."""
 LONGEST = 400
 """Bytes of the longest one that is kept there."""
 
@@ -34,12 +36,12 @@ def committed(target: str) -> list[bytes]:
     return [text.encode("latin-1") for text in json.loads(path.read_text(encoding="utf-8"))] if path.exists() else []
 
 
-def laid_out(target: str) -> tuple[Path, Path]:
-    """Return the directories with what earlier runs found, and with the committed inputs, one a file."""
-    found, given = BUILD / target, BUILD / f"{target}-committed"
+def laid_out(target: str, short: bool = False) -> tuple[Path, Path]:
+    """Return the directories with what earlier runs found (nothing for a short run), and with the committed inputs, one a file."""
+    found, given = BUILD / (f"{target}-short" if short else target), BUILD / f"{target}-committed"
     for directory in (found, given):
         directory.mkdir(parents=True, exist_ok=True)
-    for path in given.iterdir():
+    for path in (*given.iterdir(), *(found.iterdir() if short else ())):
         path.unlink()
     for number, content in enumerate(committed(target)):
         (given / f"{number:03}").write_bytes(content)
@@ -61,7 +63,7 @@ def started(target: str, *words: str) -> subprocess.Popen[str]:
 
 def run(target: str, seconds: int, seed: int) -> bool:
     """Fuzz one target; print a line of what was done, and what was found; return whether nothing was found."""
-    directories = laid_out(target)
+    directories = laid_out(target, seconds < SHORT)
     words = [f"-max_total_time={seconds}", f"-artifact_prefix={BUILD}/{target}-", "-print_final_stats=1", "-reload=0"]
     words += [f"-seed={seed}"] if seed else []
     began = time.monotonic()

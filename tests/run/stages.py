@@ -26,7 +26,7 @@ LONG = (
     "plugins/module_utils/tables/test_killed_writers.py",
 )
 """Unit tests that `make check` leaves to the stage `units` of `make test`, which runs every one: a third of the time of all."""
-FUZZ, FUZZ_LONG = 5, 600
+FUZZ, FUZZ_LONG = 4, 600
 """Seconds for each target of tests/fuzz."""
 BOOTS, EXAMPLES = "500", "10000"
 """Random nodes that the full run boots, and random trees and tables that it lays out."""
