@@ -129,6 +129,7 @@ stop_point entries
 write_identity
 carry_out || give_up entries "the entries could not be carried out: $(tail -n 3 "$LOG" | tr '\n\t' '  ')"
 count_results
+link_mounts
 set_identity
 keep_address
 write_report

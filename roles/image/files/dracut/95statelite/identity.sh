@@ -2,7 +2,7 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Machine-id, hostname and resolv.conf of this node. Sourced by agent.sh.
+# Machine-id, hostname, resolv.conf and mtab of this node. Sourced by agent.sh.
 
 inside() { # $1 path -> $there: where it is seen from here; a link in the root means what it means in the root
     there=$NEWROOT$(chroot "$NEWROOT" readlink -f -- "$1") && [ "$there" != "$NEWROOT" ]
@@ -44,6 +44,15 @@ set_identity() {
         listed "/etc/$file" || bind_over "/etc/$file"
     done
     set_resolver
+}
+
+link_mounts() { # what is mounted is the kernel's to say: a file where a volatile /etc/mtab is kept becomes a link to that
+    while IFS=$TAB read -r kind place _; do
+        [ "$kind" = mounts ] || continue
+        if [ -f "$S/$place" ] && [ ! -L "$S/$place" ]; then
+            ln -sf /proc/self/mounts "$S/$place" || note '/etc/mtab is left as it is'
+        fi
+    done < "$PLAN"
 }
 
 dhcp_resolver() { # what DHCP said, from where dracut's client left it
