@@ -39,6 +39,10 @@ def check(document: Mapping[str, Any]) -> None:
         *(made[name] for name in ("directories", "files", "links", "moves", "modes")),
         made["moves"].values(),
     )
+    known = {entry["path"] for entry in entries}
+    held = [(entry["path"], entry["parent"]) for entry in entries if entry.get("parent") is not None]
+    if any(parent not in known or not path.startswith(f"{parent}/") for path, parent in held):
+        raise ValueError("an entry below none of the others")
     if any(len(pair) != 2 for pair in made["modes"].values()):
         raise ValueError("a change of mode that is no pair")
     _text("".join(made["links"].values()))

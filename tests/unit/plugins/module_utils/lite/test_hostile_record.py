@@ -62,6 +62,8 @@ def test_a_record_that_liteimg_wrote_is_read() -> None:
         lambda document: document["entries"][0].update(path="/\ud800"),
         lambda document: document["entries"][0].update(parent=[]),
         lambda document: document["entries"][0].update(parent="/x/.."),
+        lambda document: document["entries"][0].update(parent="/etc"),
+        lambda document: document["entries"][0].update(parent="/etc/hosts"),
         lambda document: document["entries"][0].update(kind=True),
         lambda document: document["entries"][0].update(required="yes"),
         lambda document: document["entries"][0].update(content=1),

@@ -91,13 +91,16 @@ def laid_out(directory: Path) -> Path:
 
 
 def state(directory: Path) -> dict[str, Any]:
-    """Return everything that must be as after an undisturbed run: all trees, and nothing beside them."""
+    """Return everything that must be as after an undisturbed run: all trees, and nothing beside them.
+
+    Marks without their journal, which a kill between the two unlinks leaves, are read by nobody and written over by the next run.
+    """
     found: dict[str, Any] = {}
     for root in sorted(directory.rglob("rootimg")):
         if not root.is_symlink():
             found[str(root.relative_to(directory))] = images.timeless(images.snapshot(root))
     found["current"] = os.readlink(directory / "current") if (directory / "current").is_symlink() else None
-    beside = [path for path in directory.rglob("*") if "rootimg" not in path.parts and path.name not in ("lock", ".liteimg")]
+    beside = [path for path in directory.rglob("*") if "rootimg" not in path.parts and path.name not in ("lock", ".liteimg", "marks")]
     found["names"] = sorted(str(path.relative_to(directory)) for path in beside)
     return found
 
