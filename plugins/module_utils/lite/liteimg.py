@@ -10,11 +10,13 @@ journal that the next one finishes.
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,6 +42,18 @@ COPY_LIMIT = 3600.0
 """Seconds that the copy of a generation may take."""
 
 Warn = Callable[[str], None]
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Keep Python from looking for rubbish among a million small things that are all in use: a quarter of the time for 20,000 rows."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def nodes_of(site: Site, image: str) -> list[str]:
@@ -106,7 +120,7 @@ class LiteimgPlan:
     def apply(self) -> None:
         """Carry the plan out under the image directory's lock."""
         directory = self.target.rootimgdir
-        with only_run(os.path.join(directory, JOURNAL, "lock"), directory):
+        with only_run(os.path.join(directory, JOURNAL, "lock"), directory), uncollected():
             if self.copies:
                 self._new_generation()
             else:
@@ -208,7 +222,8 @@ def plan_image(site: Site, name: str, present: bool = True, in_use: bool = False
     `in_use` allows to change a tree that nodes may be running from. Raises SiteError with every fault.
     """
     image, base = _looked_at(site, name, rootimgdir)
-    plan = _plan(site, image, base, present, in_use)
+    with uncollected():
+        plan = _plan(site, image, base, present, in_use)
     plan.shadowed = shadowed_rows(site, image, plan.tree.wanted.entries or ())
     return plan
 
