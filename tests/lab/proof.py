@@ -18,6 +18,7 @@ S = "/.statelite"
 KINDS = {"f": "f", "d": "d", "l": "l"}
 IDENTITY = {"/etc/hostname": "hostname", "/etc/machine-id": "machine-id", "/etc/resolv.conf": ""}
 """The files of a node's identity, and the plan's word for what is in them; what DHCP says is in no plan."""
+MOUNTS = "/etc/mtab"
 COMPARED = ("type", "mode", "target", "place", "writable", "survives", "origin", "digest")
 WRITTEN = "written"
 
@@ -199,6 +200,8 @@ class Proof:
             found.add(" + ".join(part if part in ("default", "created", "kept") else f"level {part}" for part in source.split("+")))
             if self.entries[entry][8] != "inline":
                 break
+        if path == MOUNTS and any(fields[0] == "mounts" for fields in self.plan):
+            found.add("identity")  # a file where it is kept became a link to what the kernel says
         if any(entry.startswith(path + "/") for entry in self.entries) and row["type"] == "d":
             found.add("created")  # a step on the way to an entry below it
         return found

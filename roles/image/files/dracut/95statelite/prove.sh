@@ -29,10 +29,18 @@ case ${1:-} in
         ;;
 esac
 
-looked_at() { # every path with what lies below it, those of the identity too; what stands elsewhere, as itself
+leads_away() { # $1 path: 0 when it is a link to what the node mounts for itself
+    [ -L "$1" ] || return 1
+    case $(realpath -m -- "$1")/ in
+        /dev/* | /proc/* | /run/* | /sys/*) ;;
+        *) return 1 ;;
+    esac
+}
+
+looked_at() { # every path with what lies below it, those of the identity too; what stands or leads elsewhere, as itself
     while IFS=$TAB read -r word path _ _ _ _ parent _; do
         case $word-$parent in
-            entry--) printf '%s\0' "$path" >&5 ;;
+            entry--) if leads_away "$path"; then printf '%s\0' "$path" >&6; else printf '%s\0' "$path" >&5; fi ;;
             stands-*) printf '%s\0' "$path" >&6 ;;
         esac
     done < "$S/system/plan" 5> "$P/tops" 6> "$P/standing"
