@@ -150,7 +150,7 @@ def main() -> None:
     words = dict(word.lstrip("-").split("=", 1) for word in sys.argv[1:] if word.startswith("-") and "=" in word)
     ends = time.monotonic() + float(words.get("max_total_time", 60))
     number = int(words.get("seed", time.time_ns() % 2**32))
-    with tempfile.TemporaryDirectory(prefix="statelite-fuzz-server-", dir="/dev/shm") as directory:
+    with tempfile.TemporaryDirectory(prefix="server-") as directory:
         fuzzed = Fuzzed(Path(directory))
         sets = clients = 0
 
