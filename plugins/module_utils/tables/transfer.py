@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import Fault, SiteError, raise_faults
-from .columns import Row
+from .columns import Row, live
 from .declared import declared_rows
 from .doubts import Doubts
 from .forms import header_names, parse
@@ -116,7 +116,7 @@ class Import:
                 if set(row) - set(table.key) or (table is kind.main and (kind is not GROUP or table.key_of(row) in standing[name])):
                     rows.append(row)
                     places.append(place)
-                else:
+                elif live(standing[name].get(table.key_of(row)) or {}):
                     emptied.add(table.key_of(row))
         groups = _groups([*tables.get(NODE.main.name, ()), *wanted.get(NODE.main.name, ([], [], set()))[0]])
         for kind, stanza, place in self._objects:

@@ -123,6 +123,14 @@ def test_a_joined_row_that_says_nothing_goes_and_what_no_attribute_says_stays(si
     assert rows["nodelist"] == [{"node": "n1", "groups": "all"}]
 
 
+def test_a_disabled_row_of_a_joined_table_stays_until_an_attribute_is_given(site):
+    taken(site, "#node,groups\nn1,all\n", table="nodelist")
+    taken(site, "#node,os,disable\nn1,debian12,yes\n", table="nodetype")
+    assert taken(site, exported(site))[0] == []
+    taken(site, "n1:\nobjtype=node\ngroups=all\nos=debian13\n")
+    assert tables_of(site)["nodetype"] == [{"node": "n1", "os": "debian13"}]
+
+
 def test_other_objects_stay_unless_it_is_exclusive(site):
     taken(site, WHOLE)
     taken(site, "n2:\nobjtype=node\ngroups=all\nrack=r2\n")
