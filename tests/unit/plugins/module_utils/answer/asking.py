@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -40,7 +41,8 @@ class Serving:
         self.log = spool / "log"
         self.log.write_bytes(b"")
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-c", START, *words], stdin=subprocess.DEVNULL, stderr=log)
+            there = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+            self.process = subprocess.Popen([sys.executable, "-c", START, *words], env=there, stdin=subprocess.DEVNULL, stderr=log)
         self.port = self._listening()
 
     def _listening(self) -> int:
