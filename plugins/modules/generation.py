@@ -14,8 +14,10 @@ description:
   - Every build and every layout of an image that nodes may run from adds a generation. This removes those that nobody needs any more,
     and the copies of their kernel and initramfs in the TFTP directories.
   - A generation stays while it is the published one or newer than that, among the newest O(keep), while the boot file of a node
-    names it, or while it is the one that a node booted last, as far as the node reported it.
-  - Nodes that run from a removed generation get stale file handles. A node that never reported a boot is known by its boot file alone.
+    names it, and while a node may run it.
+  - A node tells the answer service once that it booted, and can't while that is away. So it may run every generation from the one
+    that it told of last to the published one, and a node that never told of a boot may run all of them.
+  - Nodes that run from a removed generation get stale file handles.
 author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes
@@ -29,10 +31,11 @@ options:
     description: How many of the newest generations stay in any case, at least 1.
     type: int
     default: 2
-  force:
-    description: Let generations go that only the last boot of nodes holds, as for nodes that are dead. Boot files hold theirs always.
-    type: bool
-    default: false
+  dead:
+    description:
+      - Noderange of nodes that run nothing, such as broken ones and new ones that never booted. What they may run is not counted.
+      - The generation that a boot file names stays also for them.
+    type: str
   spool:
     description: Directory in which the answer service keeps reports.
     type: path
@@ -48,6 +51,11 @@ EXAMPLES = r"""
   diskless.statelite.generation:
     image: debian12-compute
     keep: 3
+
+- name: Two nodes are broken, one has never booted
+  diskless.statelite.generation:
+    image: debian12-compute
+    dead: n17,n41,n99
 """
 
 RETURN = r"""
@@ -62,7 +70,7 @@ kept:
   returned: success
   type: list
   elements: dict
-  sample: [{"generation": 3, "reasons": ["published", "last boot of n1, n2"]}]
+  sample: [{"generation": 3, "reasons": ["published", "may be run by n1, n2"]}]
 """
 
 from ansible_collections.diskless.statelite.plugins.module_utils.boot.retention import SPEC, read_and_plan

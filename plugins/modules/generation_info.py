@@ -69,8 +69,8 @@ generations:
       description: Nodes whose boot files name it.
       type: list
       elements: str
-    last_boot_of:
-      description: Nodes that booted it last, or failed to.
+    may_be_run_by:
+      description: Nodes that may run it, as far as their boot files and what they told of their boots say.
       type: list
       elements: str
 text:

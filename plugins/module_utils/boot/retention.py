@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..apply.files import read_bytes
@@ -16,6 +16,7 @@ from ..apply.generations import Generation, current, generations
 from ..apply.removal import mounts_under, remove_tree
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import Image, images, osimage
+from ..nodes.noderange import expand
 from ..nodes.reports import SPOOL, spooled_boots
 from ..nodes.site import Site
 from ..tables.store import DEFAULT_SITE, open_store
@@ -25,7 +26,7 @@ from .record import read_record, record_path
 SPEC: dict[str, Any] = {
     "image": {"type": "str", "required": True},
     "keep": {"type": "int", "default": 2},
-    "force": {"type": "bool", "default": False},
+    "dead": {"type": "str"},
     "spool": {"type": "path", "default": SPOOL},
     "site": {"type": "str", "default": DEFAULT_SITE},
 }
@@ -34,22 +35,44 @@ SPEC: dict[str, Any] = {
 INFO_SPEC: dict[str, Any] = {name: SPEC[name] for name in ("image", "spool", "site")}
 GONE = re.compile(r"\.[1-9][0-9]*\.removed")
 WORD = re.compile(r"statelite\.(image|generation)=(\S+)")
+ROOT = re.compile(r"(/[^\s:]*)/generations/([1-9][0-9]*)/rootimg")
 
 Reasons = dict[int, list[str]]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Holders:
-    """Who needs the generations of one image directory: by number, the nodes that boot it next, and those that booted it last."""
+    """Who needs the generations of one image directory: by node, what its boot file names, and what it told last that it booted."""
 
-    next: Mapping[int, tuple[str, ...]]
-    last: Mapping[int, tuple[str, ...]]
+    next: dict[str, int] = field(default_factory=dict)
+    last: dict[str, int] = field(default_factory=dict)
+
+    def runnable(self, numbers: list[int], published: int, dead: frozenset[str]) -> dict[int, list[str]]:
+        """Return the nodes that may run each generation.
+
+        A node tells the service once that it booted, and not at all while that is away. So it may run whatever it could have
+        booted since the boot that it told of: from that generation to the published one or the one of its boot file. One
+        that never told of any boot may run every generation.
+        """
+        found: dict[int, list[str]] = {number: [] for number in numbers}
+        for node in sorted({*self.next, *self.last} - dead):
+            known = [each[node] for each in (self.last, self.next) if node in each]
+            lowest = min([*known, published]) if node in self.last else 0
+            for number in numbers:
+                if lowest <= number <= max([*known, published]):
+                    found[number].append(node)
+        return found
 
 
 def boot_files(site: str) -> Iterable[tuple[str, str]]:
-    """Give (node, text) of every boot file that nodeset wrote and that is still there."""
+    """Give (node, text) of every boot file that nodeset wrote and that is still there.
+
+    Raises SiteError when a directory of them is gone: which generation its nodes boot is not known then.
+    """
     for tftpdir, names in sorted(read_record(record_path(site)).items()):
         directory = BootFiles(tftpdir, frozenset()).directory
+        if names and not os.path.isdir(directory):
+            raise SiteError.of(directory, "the boot files that nodeset wrote are not there", "Mount it, or run nodeset for its nodes")
         for name in sorted(names):
             path = os.path.join(directory, name)
             content = read_bytes(path) if os.path.isfile(path) else None
@@ -60,44 +83,48 @@ def boot_files(site: str) -> Iterable[tuple[str, str]]:
 def holders_of(rootimgdir: str, names: frozenset[str], site: str, spool: str) -> Holders:
     """Return who needs the generations of a directory; `names` are the images that have it.
 
-    A boot file counts by the image that it names, or by the root that it names. Raises SiteError for a record or a report
-    that can't be read: what is not known may be needed.
+    A boot file counts by the root or by the image that it names. A node whose boot file counts counts whatever the image was
+    called when it told of a boot. Raises SiteError for a record or a report that can't be read: what is not known may be needed.
     """
-    following: dict[int, list[str]] = {}
+    holders = Holders()
+    real = os.path.realpath(rootimgdir)
     for node, text in boot_files(site):
         words = dict(WORD.findall(text))
-        root = re.search(rf"{re.escape(rootimgdir)}/generations/([1-9][0-9]*)/", text)
-        if root or (words.get("image") in names and words.get("generation", "").isdecimal()):
-            following.setdefault(int(root.group(1) if root else words["generation"]), []).append(node)
-    before: dict[int, list[str]] = {}
+        root = ROOT.search(text)
+        if root and os.path.realpath(root.group(1)) == real:
+            holders.next[node] = int(root.group(2))
+        elif words.get("image") in names and words.get("generation", "").isdecimal():
+            holders.next[node] = int(words["generation"])
     for node, image, generation in spooled_boots(spool):
         if image in names and generation.isdecimal():
-            before.setdefault(int(generation), []).append(node)
-    return Holders(*({number: tuple(dict.fromkeys(nodes)) for number, nodes in found.items()} for found in (following, before)))
+            holders.last[node] = min(int(generation), holders.last.get(node, int(generation)))
+    return holders
 
 
-def _some(nodes: tuple[str, ...]) -> str:
+def _some(nodes: Sequence[str]) -> str:
     """Return the first names, and how many more there are."""
     return ", ".join(nodes[:3]) + (f" and {len(nodes) - 3} more" if len(nodes) > 3 else "")
 
 
-def reasons_of(rootimgdir: str, holders: Holders, keep: int) -> Reasons:
+def reasons_of(rootimgdir: str, holders: Holders, keep: int, dead: frozenset[str] = frozenset()) -> Reasons:
     """Return, for each generation, why it stays; nothing where it may go."""
     found = [generation.number or 0 for generation in generations(rootimgdir)]
     published = current(rootimgdir)
     number = published.number if published else None
+    runnable = holders.runnable(found, number or max(found, default=0), dead)
     reasons: Reasons = {each: [] for each in found}
     for each in found:
+        following = sorted(node for node, named in holders.next.items() if named == each)
         if each == number:
             reasons[each].append("published")
         if number is None or each > number:
             reasons[each].append("not published yet")
-        if each in found[len(found) - keep :]:
+        if each in found[-keep:]:
             reasons[each].append(f"one of the newest {keep}")
-        if each in holders.next:
-            reasons[each].append(f"next boot of {_some(holders.next[each])}")
-        if each in holders.last:
-            reasons[each].append(f"last boot of {_some(holders.last[each])}")
+        if following:
+            reasons[each].append(f"next boot of {_some(following)}")
+        if runnable[each]:
+            reasons[each].append(f"may be run by {_some(runnable[each])}")
     return reasons
 
 
@@ -146,18 +173,20 @@ def _site(params: Mapping[str, Any]) -> tuple[Site, str, Image, frozenset[str]]:
         site = Site(store.tables())
         path = store.path
     image = osimage(site, params["image"])
-    return site, path, image, frozenset(each.name for each in images(site) if each.rootimgdir == image.rootimgdir)
+
+    def same(one: str, other: str) -> bool:
+        return os.path.realpath(one) == os.path.realpath(other)
+
+    return site, path, image, frozenset(each.name for each in images(site) if same(each.rootimgdir, image.rootimgdir))
 
 
 def read_and_plan(params: Mapping[str, Any], _warn: Callable[[str], None]) -> PrunePlan:
     """Return the plan that removes what nobody needs; raises SiteError where that can't be known."""
     if params["keep"] < 1:
         raise SiteError.of("keep", f"{params['keep']} would keep no generation", "Keep at least 1")
-    _view, path, image, names = _site(params)
-    holders = holders_of(image.rootimgdir, names, path, params["spool"])
-    if params["force"]:
-        holders = Holders(holders.next, {})
-    reasons = reasons_of(image.rootimgdir, holders, params["keep"])
+    view, path, image, names = _site(params)
+    dead = frozenset(expand(view, params["dead"])) if params["dead"] else frozenset()
+    reasons = reasons_of(image.rootimgdir, holders_of(image.rootimgdir, names, path, params["spool"]), params["keep"], dead)
     going = [generation for generation in generations(image.rootimgdir) if not reasons[generation.number or 0]]
     raise_faults(
         Fault(point, f"something is mounted in generation {generation.number} of {image.name}", f"umount {point}")
@@ -183,10 +212,14 @@ def read_generations(params: Mapping[str, Any], _warn: Callable[[str], None]) ->
     """Return the generations of an image, and who needs them."""
     _view, path, image, names = _site(params)
     holders = holders_of(image.rootimgdir, names, path, params["spool"])
+    found = generations(image.rootimgdir)
+    numbers = [generation.number or 0 for generation in found]
     published = current(image.rootimgdir)
+    shown = published.number if published else None
+    runnable = holders.runnable(numbers, shown or max(numbers, default=0), frozenset())
     told = []
-    for generation in generations(image.rootimgdir):
-        record, number = generation.record(), generation.number or 0
+    for generation, number in zip(found, numbers):
+        record = generation.record()
         told.append(
             {
                 "generation": number,
@@ -194,9 +227,9 @@ def read_generations(params: Mapping[str, Any], _warn: Callable[[str], None]) ->
                 "built": record.get("built"),
                 "kernel_version": record.get("kernel_version"),
                 "packages": len(record.get("packages") or ()),
-                "published": published is not None and published.number == number,
-                "next_boot_of": list(holders.next.get(number, ())),
-                "last_boot_of": list(holders.last.get(number, ())),
+                "published": number == shown,
+                "next_boot_of": sorted(node for node, named in holders.next.items() if named == number),
+                "may_be_run_by": runnable[number],
             }
         )
     return {"generations": told, "text": "".join(_line(one) for one in told)}
@@ -205,6 +238,6 @@ def read_generations(params: Mapping[str, Any], _warn: Callable[[str], None]) ->
 def _line(one: Mapping[str, Any]) -> str:
     words = [f"{one['generation']}: built {one['built'] or 'at a time unknown'}, kernel {one['kernel_version'] or 'unknown'}"]
     words += ["published"] if one["published"] else []
-    words += [f"next boot of {_some(tuple(one['next_boot_of']))}"] if one["next_boot_of"] else []
-    words += [f"last boot of {_some(tuple(one['last_boot_of']))}"] if one["last_boot_of"] else []
+    words += [f"next boot of {_some(one['next_boot_of'])}"] if one["next_boot_of"] else []
+    words += [f"may be run by {_some(one['may_be_run_by'])}"] if one["may_be_run_by"] else []
     return ", ".join(words) + "\n"

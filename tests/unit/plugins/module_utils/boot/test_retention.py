@@ -39,6 +39,7 @@ class Server:
         image = [{"imagename": "img", "osvers": "debian12", "osarch": "x86_64", "profile": "compute", "provmethod": "statelite"}]
         with open_store(str(self.site)) as store:
             store.write(plan_table(TABLES["osimage"], [], image))
+            store.write(plan_table(TABLES["nodelist"], [], [{"node": f"n{number}", "groups": "all"} for number in range(1, 10)]))
             store.write(plan_table(TABLES["linuximage"], [], [{"imagename": "img", "rootimgdir": str(self.images)}]))
 
     def boots_next(self, node: str, number: int, *, root: bool = True) -> None:
@@ -59,9 +60,7 @@ class Server:
         (self.spool / f"{node}.failure.json").write_text(json.dumps(told), encoding="utf-8")
 
     def plan(self, **options: Any):
-        return read_and_plan(
-            {"image": "img", "keep": 1, "force": False, "spool": str(self.spool), "site": str(self.site), **options}, print
-        )
+        return read_and_plan({"image": "img", "keep": 1, "dead": None, "spool": str(self.spool), "site": str(self.site), **options}, print)
 
     def left(self) -> list[str]:
         return sorted(os.listdir(self.images / "generations"))
@@ -74,6 +73,7 @@ class Server:
 def server(tmp_path: Path) -> Server:
     found = Server(tmp_path)
     found.boots_next("n9", 5)
+    found.booted("n9", 5)
     return found
 
 
@@ -87,30 +87,54 @@ def test_what_nobody_needs_goes_with_its_copies(server):
     assert server.plan().lines() == []
 
 
-def test_nodes_hold_what_they_boot_and_booted(server):
+def test_nodes_hold_what_they_boot_next_and_what_they_may_run(server):
     server.boots_next("n1", 1)
-    server.boots_next("n2", 2, root=False)
+    server.booted("n1", 1)
     server.booted("n3", 3)
     server.failed("n3", 4)
     plan = server.plan()
     assert plan.lines() == []
     assert {one["generation"]: one["reasons"] for one in plan.result()["kept"]} == {
-        1: ["next boot of n1"],
-        2: ["next boot of n2"],
-        3: ["last boot of n3"],
-        4: ["last boot of n3"],
-        5: ["published", "next boot of n9"],
+        1: ["next boot of n1", "may be run by n1"],
+        2: ["may be run by n1"],
+        3: ["may be run by n1, n3"],
+        4: ["may be run by n1, n3"],
+        5: ["published", "next boot of n9", "may be run by n1, n3, n9"],
         6: ["not published yet", "one of the newest 1"],
     }
-    forced = server.plan(force=True)
-    assert forced.result()["removed"] == [3, 4]
+    assert server.plan(dead="n1").result()["removed"] == [2]
+    assert server.plan(dead="n1,n3").result()["removed"] == [2, 3, 4]
+
+
+def test_a_boot_that_was_not_told_of_may_have_been_of_any_generation_since(server):
+    server.booted("n1", 2)
+    assert server.plan().result()["removed"] == [1]
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_a_node_that_never_told_of_a_boot_may_run_anything(server, root):
+    server.boots_next("n2", 5, root=root)
+    assert server.plan().lines() == []
+    assert server.plan(dead="n2").result()["removed"] == [1, 2, 3, 4]
 
 
 def test_boot_files_of_others_hold_nothing_and_the_newest_stay(server):
     (server.tftp / "pxelinux.cfg/other").write_text("statelite.image=img statelite.generation=1\n", encoding="utf-8")
     assert server.plan(keep=4).result()["removed"] == [1, 2]
+    for keep in (6, 7, 8, 100):
+        assert server.plan(keep=keep).result()["removed"] == []
     with pytest.raises(SiteError, match="would keep no generation"):
         server.plan(keep=0)
+
+
+def test_a_directory_spelled_through_a_link_is_the_same(server, tmp_path):
+    (tmp_path / "link").symlink_to(server.images)
+    text = f"root=nfs:10.1.0.1:{tmp_path}/link/generations/1/rootimg:ro"
+    server.boots_next("n1", 1)
+    (server.tftp / "pxelinux.cfg/n1").write_text(text, encoding="utf-8")
+    server.booted("n1", 5)
+    assert server.plan().result()["removed"] == []
+    assert server.plan().result()["kept"][0] == {"generation": 1, "reasons": ["next boot of n1", "may be run by n1"]}
 
 
 def test_what_can_not_be_known_is_refused(server):
@@ -119,6 +143,10 @@ def test_what_can_not_be_known_is_refused(server):
         server.plan()
     with pytest.raises(SiteError, match="can't be read"):
         server.plan(spool=str(server.spool / "missing"))
+    (server.spool / "n1.json").unlink()
+    (server.tftp / "pxelinux.cfg").rename(server.tftp / "away")
+    with pytest.raises(SiteError, match="the boot files that nodeset wrote are not there"):
+        server.plan()
 
 
 def test_nothing_goes_while_no_generation_is_published(server):
@@ -160,5 +188,5 @@ def test_the_generations_are_told_with_who_needs_them(server):
     server.booted("n1", 3)
     told = read_generations({"image": "img", "spool": str(server.spool), "site": str(server.site)}, print)
     assert [one["generation"] for one in told["generations"]] == [1, 2, 3, 4, 5, 6]
-    assert told["text"].splitlines()[2] == "3: built 2026-11-03, kernel 6.1, last boot of n1"
-    assert told["text"].splitlines()[4] == "5: built 2026-11-05, kernel 6.1, published, next boot of n1, n9"
+    assert told["text"].splitlines()[2] == "3: built 2026-11-03, kernel 6.1, may be run by n1"
+    assert told["text"].splitlines()[4] == "5: built 2026-11-05, kernel 6.1, published, next boot of n1, n9, may be run by n1, n9"
