@@ -63,6 +63,8 @@ options:
       - V(refuse) refuses the whole import and names all of them.
       - V(disable) takes such rows in with C(disable) set, leaves out what the tables have no place for, and names both in
         RV(doubtful). So the dump of another site comes in whole, and nothing of it counts unseen.
+      - A doubtful row never takes the place of one that stands, unless O(exclusive) says that the text is the whole table. A doubtful
+        row of policy that denies refuses the import, as more would be allowed without it.
     type: str
     choices: [refuse, disable]
     default: refuse

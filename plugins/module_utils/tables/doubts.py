@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from ..errors import Fault
-from .columns import DISABLE, Row, Table, clean
-from .plan import Change, after_changes, plan_table
+from ..errors import Fault, SiteError
+from . import network
+from .columns import DISABLE, Row, Table, clean, live
+from .plan import Change, after_changes
 from .schema import TABLES, check_rows, check_table
 
 LEFT_OUT = "left out"
@@ -49,12 +51,16 @@ class Doubts:
         for fault in faults:
             self.leave_out(fault)
 
-    def sound_rows(self, table: Table, rows: Sequence[Row], places: Sequence[str]) -> list[Row]:
-        """Return the rows that can be written; with `aside`, faulty ones are disabled, or left out where no table can hold them."""
+    def sound_rows(self, table: Table, rows: Sequence[Row], places: Sequence[str], standing: Sequence[Row] = ()) -> list[Row]:
+        """Return the rows that can be written; with `aside`, faulty ones are disabled, or left out where no table can hold them.
+
+        A faulty row is left out too where a row with its key is in `standing`, which stays as it is.
+        """
         if not self.aside:
             self.faults.extend(check_rows(table, rows, places))
             return list(rows)
         sound: dict[tuple[str, ...], Row] = {}
+        taken = {table.key_of(row) for row in standing}
         for row, place in zip(rows, places):
             faults = check_rows(table, [row], [place])
             key = table.key_of(row)
@@ -62,28 +68,67 @@ class Doubts:
                 self.leave_out(Fault(f"{table.address(row)} ({place})", "a row before it has the same key", "Keep one of them"))
             elif not faults:
                 sound[key] = row
-            elif _storable(table, row):
+            elif _storable(table, row) and key not in taken:
                 sound[key] = {**row, DISABLE.name: "yes"}
                 self.found.extend(Doubt(fault, DISABLED) for fault in faults)
             else:
                 self.found.extend(Doubt(fault, LEFT_OUT) for fault in faults)
+            if faults and _opens(table, row):
+                self.faults.append(Fault(faults[0].where, f"{faults[0].what}, and without the row more is allowed", faults[0].mend))
         return list(sound.values())
 
     def sound_changes(self, changes: Sequence[Change], tables: Mapping[str, Sequence[Row]]) -> list[Change]:
-        """Return the changes, rows that clash with another row after them disabled; clashes are faults without `aside`."""
+        """Return the changes without those that bring a row which clashes with another one; clashes are faults without `aside`.
+
+        A new row that clashes is taken in disabled, one that would take the place of another is left out, and what stands stays.
+        """
         settled = list(changes)
         while True:
             after = after_changes(tables, settled)
-            clashes = [(TABLES[name], fault) for name, rows in after.items() for fault in check_table(TABLES[name], rows)]
+            brought = {(change.table.name, change.key): change for change in settled if change.after is not None and live(change.after)}
+            clashes = [
+                (TABLES[name], fault)
+                for name, rows in after.items()
+                for fault in check_table(TABLES[name], _brought_last(name, rows, brought))
+            ]
             if not self.aside:
                 self.faults.extend(fault for _table, fault in clashes)
             if not clashes or not self.aside:
                 return settled
-            for table, fault in clashes:
-                row = next(row for row in after[table.name] if fault.where.rpartition(": ")[0] == table.address(row))
+            moved = self._set_aside(clashes, after, brought)
+            settled = [moved.get(id(change), change) for change in settled if moved.get(id(change), change) is not None]
+
+    def _set_aside(
+        self,
+        clashes: Sequence[tuple[Table, Fault]],
+        after: Mapping[str, Sequence[Row]],
+        brought: Mapping[tuple[str, tuple[str, ...]], Change],
+    ) -> dict[int, Change]:
+        """Return, by the identity of a change that brings a clashing row, what takes its place; faults where none brings it."""
+        moved: dict[int, Any] = {}
+        addresses = {name: {TABLES[name].address(row): row for row in rows} for name, rows in after.items()}
+        for table, fault in clashes:
+            row = addresses[table.name][fault.where.rpartition(": ")[0]]
+            change = brought.get((table.name, table.key_of(row)))
+            if change is None:
+                raise SiteError(fault)
+            if change.before is None:
+                moved[id(change)] = Change(table, None, clean(table, {**row, DISABLE.name: "yes"}))
                 self.found.append(Doubt(fault, DISABLED))
-                settled = [change for change in settled if change.table is not table or change.key != table.key_of(row)]
-                settled += plan_table(table, tables[table.name], [{**row, DISABLE.name: "yes"}])
+            else:
+                moved[id(change)] = None
+                self.found.append(Doubt(fault, LEFT_OUT))
+        return moved
+
+
+def _brought_last(name: str, rows: Sequence[Row], brought: Mapping[tuple[str, tuple[str, ...]], Change]) -> list[Row]:
+    """Return the rows of a table, those that the import brings after those that stood: of two that clash the later one is named."""
+    return sorted(rows, key=lambda row: (name, TABLES[name].key_of(row)) in brought)
+
+
+def _opens(table: Table, row: Row) -> bool:
+    """Tell whether more is allowed without the row: a policy that denies."""
+    return table is network.POLICY and row.get("rule", "").strip().lower() == "deny" and live(row)
 
 
 def _storable(table: Table, row: Row) -> bool:

@@ -98,6 +98,15 @@ def _mains(kind: ObjectType, tables: Tables) -> dict[str, Row]:
     return mains
 
 
+def objects_named(kind: ObjectType, tables: Tables) -> set[str]:
+    """Return the names of the objects of a type that there are, disabled ones too; rows of nodes that no node has are of groups."""
+    names = {row.get(kind.named) or "" for row in tables[kind.main.name]}
+    if kind is GROUP:
+        known = {row["node"] for row in tables[nodes.NODELIST.name]}
+        names |= {row["node"] for table in kind.joined for row in tables[table.name]} - known
+    return names
+
+
 def unknown_attributes(kind: ObjectType, attributes: Mapping[str, str]) -> list[str]:
     """Return the attributes that no column of ours stands for; every setting of the site is one."""
     return [] if kind is SITE else sorted(name for name in attributes if name not in kind.attributes)

@@ -11,11 +11,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import Fault, SiteError, raise_faults
-from .columns import Row, live
+from .columns import Row, Table, live
 from .declared import declared_rows
 from .doubts import Doubts
 from .forms import header_names, parse
-from .objects import BY_TABLE, GROUP, NODE, SITE, TYPES, ObjectType, membership_faults, rows_of, setting_rows, unknown_attributes
+from .objects import (
+    BY_TABLE,
+    GROUP,
+    NODE,
+    SITE,
+    TYPES,
+    ObjectType,
+    membership_faults,
+    objects_named,
+    rows_of,
+    setting_rows,
+    unknown_attributes,
+)
 from .plan import Change, by_key, exclusive_keys, plan_table
 from .rows import RowsPlan, read_text
 from .schema import TABLES
@@ -79,7 +91,7 @@ class Import:
     @property
     def tables(self) -> set[str]:
         """The tables to look at."""
-        return {*self._rows, *(table.name for kind, _stanza, _place in self._objects for table in (*kind.tables, NODE.main))}
+        return {*self._rows, *(table.name for kind, _stanza, _place in self._objects for table in (*kind.tables, NODE.main, GROUP.main))}
 
     def decide(self, tables: Tables) -> Sequence[Change]:
         """Return the changes that take everything into `tables`, and keep what was doubtful about it."""
@@ -89,14 +101,28 @@ class Import:
         changes = []
         for name, (rows, places, emptied) in self._wanted(tables, doubts).items():
             table, present = TABLES[name], tables[name]
-            sound = doubts.sound_rows(table, rows, places)
-            whole = self._whole and not doubts.faults
-            going = exclusive_keys(table, present, sound, None, self._allow_empty or name not in self._rows) if whole else set()
+            sound = doubts.sound_rows(table, rows, places, present if not self._whole else ())
+            going = self._going(table, tables, [*rows, *sound]) if self._whole and not doubts.faults else set()
             changes.extend(plan_table(table, present, sound, going | emptied))
         raise_faults(doubts.faults)
         settled = doubts.sound_changes(changes, tables)
         raise_faults(doubts.faults)
         return settled
+
+    def _going(self, table: Table, tables: Tables, declared: Sequence[Row]) -> set[tuple[str, ...]]:
+        """Return the keys of rows that are not declared and must go: of a table all, of objects those of the types in the text.
+
+        A row that is declared but left out for a fault does not take the one that stands along. Tables that two types share
+        lose only rows of objects of the types at hand.
+        """
+        if table.name in self._rows:
+            return exclusive_keys(table, tables[table.name], declared, None, self._allow_empty)
+        kinds = {kind for kind, _stanza, _place in self._objects}
+        if table.name in {kind.main.name for kind in kinds}:
+            return exclusive_keys(table, tables[table.name], declared, None, True)
+        own = {name for kind in kinds for name in objects_named(kind, tables)}
+        wanted = {stanza.name for _kind, stanza, _place in self._objects}
+        return {table.key_of(row) for row in tables[table.name] if row.get(table.key[0]) in own - wanted}
 
     def _wanted(self, tables: Tables, doubts: Doubts) -> dict[str, tuple[list[Row], list[str], set[tuple[str, ...]]]]:
         """Return, by table, the rows that shall stand, the place of each, and the keys of joined rows that must go."""
@@ -145,7 +171,7 @@ def _texts(params: Mapping[str, Any], doubts: Doubts) -> Iterator[Text]:
             raise SiteError.of(source, "it holds no .csv file", "Give the directory that dumpxCATdb or tabdump wrote")
         for name in files:
             path = os.path.join(source, name)
-            known = name.partition(".")[0]
+            known = name[: -len(".csv")]
             if known in TABLES:
                 yield Text(read_text(path), path, known)
             else:

@@ -254,3 +254,55 @@ def test_any_value_comes_back(tmp_path_factory, comment, room):
     taken(other, first)
     assert exported(other) == first
     assert tables_of(other)["nodelist"] == before["nodelist"]
+
+
+FIRST = "n1:\nobjtype=node\ngroups=all\nip=10.0.0.1\nos=debian12\n"
+TWO_TYPES = f"{FIRST}n2:\nobjtype=node\ngroups=all\nip=10.0.0.2\ng:\nobjtype=group\nprovmethod=img\n"
+
+
+def test_exclusive_objects_take_nothing_of_another_type(site):
+    taken(site, TWO_TYPES)
+    assert taken(site, "g2:\nobjtype=group\nprovmethod=img\n", exclusive=True)[0] == [
+        "nodetype g2: added provmethod='img'",
+        "nodetype g: removed provmethod='img'",
+    ]
+    lines, _result = taken(site, FIRST, exclusive=True)
+    assert lines == ["hosts n2: removed ip='10.0.0.2'", "nodelist n2: removed groups='all'"]
+
+
+def test_a_file_beside_the_dump_is_no_table(site, tmp_path):
+    (tmp_path / "litefile.csv").write_text("#image,file\nALL,/etc/a\n", encoding="utf-8")
+    (tmp_path / "litefile.old.csv").write_text("#image,file\nALL,/etc/c\n", encoding="utf-8")
+    with pytest.raises(SiteError, match=r"there is no table litefile\.old here"):
+        taken(site, src=str(tmp_path))
+
+
+def test_what_stands_stays_where_a_doubtful_row_is_set_aside(site):
+    litefile = "#image,file,options\nALL,/etc/a,tmpfs\nALL,/etc/b,persistent\n"
+    taken(site, litefile, table="litefile")
+    left_out = '{"image": "ALL", "file": "/etc/a", "options": "tmpfs"}\n{"image": "ALL", "file": "/etc/b", "options": "con\\u0000"}\n'
+    lines, result = taken(site, left_out, table="litefile", doubtful="disable")
+    assert lines == []
+    assert [doubt["done"] for doubt in result["doubtful"]] == ["left out"]
+    lines, result = taken(site, "#image,file,options\nALL,/etc/b,persistant\n", table="litefile", doubtful="disable", exclusive=False)
+    assert (lines, result["doubtful"][0]["done"]) == ([], "left out")
+    taken(site, "#node,ip\nn1,10.0.0.1\nn2,10.0.0.2\n", table="hosts")
+    lines, result = taken(site, "#node,ip\nn1,10.0.0.2\n", table="hosts", doubtful="disable", exclusive=False)
+    assert (lines, result["doubtful"][0]["done"]) == ([], "left out")
+    lines, result = taken(site, "#node,ip\nn0,10.0.0.2\n", table="hosts", doubtful="disable", exclusive=False)
+    assert (lines, result["doubtful"][0]["done"]) == (["hosts n0: added ip='10.0.0.2' disable='yes'"], "disabled")
+
+
+def test_a_doubtful_denial_is_refused_whatever_is_asked(site):
+    policy = "#priority,commands,rule\n1,litefile,deny\nx,litetree,deny\n5,litefile,allow\n"
+    with pytest.raises(SiteError, match="without the row more is allowed"):
+        taken(site, policy, table="policy", doubtful="disable")
+    assert not site.exists()
+
+
+def test_ten_thousand_clashes_are_set_aside_at_once(site):
+    rows = "".join(
+        f"n{number},10.0.{number // 250}.{number % 250}\nm{number},10.0.{number // 250}.{number % 250}\n" for number in range(5000)
+    )
+    _lines, result = taken(site, "#node,ip\n" + rows, table="hosts", doubtful="disable")
+    assert len(result["doubtful"]) == 5000
