@@ -12,7 +12,8 @@ short_description: Let the kernel run programs of other architectures by qemu
 version_added: 0.1.0
 description:
   - Registers a handler for each architecture now, and writes C(/etc/binfmt.d/qemu-ARCH.conf), from which systemd registers it at
-    every boot. Handlers of other names are never touched.
+    every boot. Handlers of other names are never touched; the kernel's handler of the same name is replaced, and a file of that name
+    that somebody else wrote is refused.
   - A handler has the flag C(F), so that the emulator is there in every chroot, also where the chroot has no such file.
   - Ends with a failure that names the fault when a program of an architecture still does not run. A program of three instructions is
     made and run to find out.

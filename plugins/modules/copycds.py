@@ -50,7 +50,9 @@ options:
     type: bool
     default: true
   replace:
-    description: Whether a directory that holds something else than this medium is replaced. What is in it is removed.
+    description:
+      - Whether a directory that holds another medium is replaced. What is in it is removed.
+      - A directory that is no copy of a medium is never replaced.
     type: bool
     default: false
 seealso:

@@ -151,11 +151,18 @@ def read_and_plan(params: Mapping[str, Any], _warn: Callable[[str], None], binfm
             continue
         elif present:
             interpreters[arch], wrong = emulator(arch, params["emulators"])
-            faults += wrong
+            faults += wrong + _foreign(arch, os.path.join(params["directory"], f"{handler(arch)}.conf"))
         else:
             interpreters.update(_written(arch, os.path.join(params["directory"], f"{handler(arch)}.conf")))
     raise_faults(faults)
     return BinfmtPlan(params["directory"], interpreters, present, binfmt)
+
+
+def _foreign(arch: str, path: str) -> list[Fault]:
+    """Return the fault of a file that somebody else wrote."""
+    if not os.path.lexists(path) or _written(arch, path):
+        return []
+    return [Fault(path, "it is somebody else's", f"Remove it, or leave {arch} out: binfmt_handler_info tells whether its programs run")]
 
 
 def _written(arch: str, path: str) -> dict[str, str]:

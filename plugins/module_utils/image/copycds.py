@@ -15,16 +15,18 @@ from typing import Any
 from ..apply.files import read_bytes, sync_directory, write_file
 from ..apply.lock import only_run
 from ..apply.removal import remove_tree
-from ..errors import SiteError
+from ..errors import Fault, SiteError, raise_faults
 from ..nodes.site import Site
 from ..tables.columns import Row
 from ..tables.plan import Change, lines_of, plan_table
-from ..tables.schema import TABLES
+from ..tables.schema import TABLES, check_rows
 from ..tables.store import DEFAULT_SITE, Store, open_store
 from .media import Medium, recognise
 from .medium_sources import Source, source_at
 
 METHODS = ("install", "netboot", "statelite")
+UNKNOWN = "?"
+"""What a directory holds that does not say of which medium it is."""
 RECORD = ".statelite-medium.json"
 """What a directory was copied from; in it, so that it goes where the directory goes."""
 NEW, OLD = ".statelite-new", ".statelite-old"
@@ -110,14 +112,27 @@ def _left(target: str) -> list[str]:
 
 
 def held_medium(target: str) -> str:
-    """Return the fingerprint of the medium that a directory was copied from; '' where there is nothing, '?' where it does not say."""
+    """Return the fingerprint of the medium that a directory was copied from; '' where there is nothing, UNKNOWN where it does not say."""
     if not os.path.lexists(target) or (os.path.isdir(target) and not os.listdir(target)):
         return ""
     content = read_bytes(os.path.join(target, RECORD)) if os.path.isfile(os.path.join(target, RECORD)) else None
     try:
         return str(json.loads(content or b"{}")["fingerprint"])
     except (ValueError, KeyError, TypeError):
-        return "?"
+        return UNKNOWN
+
+
+def _place_faults(target: str, source: str, installdir: str) -> list[Fault]:
+    """Return why a directory can't be filled with a medium: it holds what must stay, or is part of what is copied."""
+    real = os.path.realpath(target)
+    faults = []
+    for name, path in (("the installdir", installdir), ("the medium", source)):
+        inside = os.path.realpath(path)
+        if inside == real or inside.startswith(real.rstrip("/") + "/"):
+            faults.append(Fault(target, f"{name}, {path}, is in it", "Give another dest"))
+    if os.path.isdir(source) and real.startswith(os.path.realpath(source).rstrip("/") + "/"):
+        faults.append(Fault(target, f"it is inside the medium {source}", "Give another dest"))
+    return faults
 
 
 KEY = re.compile(r"RPM-GPG-KEY-(?!.*(?:test|beta|debug)).+|gpg-pubkey-.+\.asc", re.IGNORECASE)
@@ -163,9 +178,11 @@ def read_and_plan(params: Mapping[str, Any], warn: Callable[[str], None]) -> Cop
     disc = f"-disc{medium.disc}" if medium.disc > 1 else ""
     target = os.path.normpath(params["dest"] or f"{installdir}/{medium.osvers}/{medium.osarch}{disc}")
     fingerprint, held = source.fingerprint(), held_medium(target)
-    if held and held != fingerprint and not params["replace"]:
-        what = "it holds another medium" if held != "?" else "it is there, and does not say of which medium"
-        raise SiteError.of(target, what, "Give another dest, move it away, or set replace: true")
+    raise_faults(_place_faults(target, source.path, installdir))
+    if held and held != fingerprint and (held == UNKNOWN or not params["replace"]):
+        what = "it holds another medium" if held != UNKNOWN else "it is there, and is no copy of a medium"
+        mend = "Give another dest, move it away, or set replace: true" if held != UNKNOWN else "Give another dest, or move it away"
+        raise SiteError.of(target, what, mend)
     wanted: list[dict[str, Row]] = []
     if params["osimages"] and medium.disc == 1:
         pkgdir = signed(target, source.top())
@@ -176,5 +193,6 @@ def read_and_plan(params: Mapping[str, Any], warn: Callable[[str], None]) -> Cop
     def decide(found: Tables) -> list[Change]:
         return _missing(wanted, found)
 
+    raise_faults(fault for rows in wanted for name, row in rows.items() for fault in check_rows(TABLES[name], [row]))
     names = [rows["osimage"]["imagename"] for rows in wanted]
     return Copycds(source, medium, target, fingerprint, held, names, store, version, decide(tables), decide)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..errors import SiteError
+from ..errors import Fault, SiteError, raise_faults
 
 MARKERS = (".treeinfo", ".discinfo", ".disk/info", "media.1/media", "media.1/products", "media.2/media", "content")
 """The files that tell what a medium is."""
@@ -20,6 +20,9 @@ ReadMarker = Callable[[str], "str | None"]
 
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64", "ppc64el": "ppc64le", "i386": "x86", "i586": "x86", "i686": "x86"}
 """Debian's and old names of architectures, and what the tables call them."""
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+"""What osvers and osarch may be: parts of paths, and of names of images. A medium's files are not to be trusted."""
 
 RPM_FAMILIES = (
     (r"red hat enterprise linux", "rhels"),
@@ -61,6 +64,11 @@ def recognise(read: ReadMarker, where: str, osvers: str | None = None, osarch: s
     if missing:
         what = f"its files ({', '.join(MARKERS)}) don't tell {' and '.join(missing)}" + (f": {found.title}" if found.title else "")
         raise SiteError.of(where, what, f"Give {' and '.join(missing)}, or another medium")
+    raise_faults(
+        Fault(f"{where}: {name}", f"{value!r} is no name of a directory", f"Give {name} as a plain name, such as {example}")
+        for name, value, example in (("os", medium.osvers, "debian12"), ("arch", medium.osarch, "x86_64"))
+        if not NAME.fullmatch(value)
+    )
     return medium
 
 

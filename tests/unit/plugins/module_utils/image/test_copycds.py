@@ -184,8 +184,8 @@ def test_another_medium_at_the_place_is_refused_or_replaced(place):
     own = place.directory / "own"
     own.mkdir()
     (own / "precious").write_text("kept", encoding="utf-8")
-    with pytest.raises(SiteError, match="does not say of which medium"):
-        place.plan(other, dest=str(own))
+    with pytest.raises(SiteError, match="is no copy of a medium"):
+        place.plan(other, dest=str(own), replace=True)
     assert (own / "precious").read_text(encoding="utf-8") == "kept"
 
 
@@ -233,3 +233,21 @@ def test_what_is_no_iso_is_named(place):
         place.plan(bad)
     with pytest.raises(SiteError, match="there is no such file"):
         place.plan(place.directory / "missing.iso")
+
+
+@pytest.mark.parametrize("arch", ["../../root/.ssh", "x86_64/..", "", ".", "a b"])
+def test_what_a_medium_says_is_no_path(place, arch):
+    tree = place.tree()
+    (tree / ".disk/info").unlink()
+    (tree / ".treeinfo").write_text(TREEINFO.format("Rocky Linux", "9.4", arch, 1), encoding="utf-8")
+    with pytest.raises(SiteError, match=r"is no name of a directory|don't tell"):
+        place.plan(tree, dest=None)
+    with pytest.raises(SiteError, match=r"os: '\.\./x' is no name of a directory"):
+        place.plan(tree, os="../x", arch="x86_64", dest=None)
+
+
+def test_a_place_that_holds_what_must_stay_is_refused(place):
+    tree = place.tree()
+    for dest in (place.directory, tree, tree / "inside"):
+        with pytest.raises(SiteError, match=r"is in it|is inside the medium"):
+            place.plan(tree, dest=str(dest), replace=True)

@@ -179,6 +179,9 @@ def test_a_file_of_somebody_else_stays(tmp_path: Path) -> None:
     (tmp_path / "qemu-aarch64.conf").write_text("of somebody else\n", encoding="utf-8")
     told = inside(tmp_path, "told['lines'] = run(architectures=['aarch64'], state='absent')")
     assert told["lines"] == []
+    told = inside(tmp_path, "run(architectures=['aarch64'])")
+    assert "it is somebody else's" in told["refused"]
+    assert (tmp_path / "qemu-aarch64.conf").read_text(encoding="utf-8") == "of somebody else\n"
 
 
 def test_static_programs_are_told_from_others() -> None:
