@@ -17,7 +17,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -155,18 +157,30 @@ def build(work: Path, target: Path, found: dict[str, Package]) -> None:
     subprocess.run(["rpmbuild", "-bb", "--quiet", "--nodeps", *words, str(work / "tiny.spec")], check=True)
 
 
+@contextmanager
+def gnupg(work: Path) -> Iterator[dict[str, str]]:
+    """Give the environment of gpg. Its agent's socket needs a short path, so its directory is reached through a link."""
+    (work / "gnupg").mkdir(mode=0o700, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="gpg-") as short:
+        (Path(short) / "home").symlink_to(work / "gnupg")
+        home = {"GNUPGHOME": f"{short}/home", "PATH": os.environ["PATH"], "HOME": str(work)}
+        try:
+            yield home
+        finally:
+            subprocess.run(["gpgconf", "--kill", "gpg-agent"], env=home, check=False, capture_output=True)
+
+
 def sign(work: Path, directory: Path) -> None:
     """Sign every package of `directory` with a key that is made once."""
-    home = {"GNUPGHOME": f"{work}/gnupg", "PATH": os.environ["PATH"], "HOME": str(work)}
-    if not (work / "key.asc").exists():
-        (work / "gnupg").mkdir(mode=0o700)
-        made = ["gpg", "--batch", "--passphrase", "", "--quick-generate-key", KEY_NAME, "rsa2048", "sign", "never"]
-        subprocess.run(made, env=home, check=True, capture_output=True)
-        public = subprocess.run(["gpg", "--armor", "--export"], env=home, check=True, capture_output=True).stdout
-        (work / "key.asc").write_bytes(public)
-    paths = sorted(str(path) for path in directory.glob("*.rpm"))
-    words = ["--define", f"_gpg_name {KEY_NAME}", "--define", "__gpg /usr/bin/gpg"]
-    subprocess.run(["rpmsign", *words, "--addsign", *paths], env=home, check=True, capture_output=True)
+    with gnupg(work) as home:
+        if not (work / "key.asc").exists():
+            made = ["gpg", "--batch", "--passphrase", "", "--quick-generate-key", KEY_NAME, "rsa2048", "sign", "never"]
+            subprocess.run(made, env=home, check=True, capture_output=True)
+            public = subprocess.run(["gpg", "--armor", "--export"], env=home, check=True, capture_output=True).stdout
+            (work / "key.asc").write_bytes(public)
+        paths = sorted(str(path) for path in directory.glob("*.rpm"))
+        words = ["--define", f"_gpg_name {KEY_NAME}", "--define", "__gpg /usr/bin/gpg"]
+        subprocess.run(["rpmsign", *words, "--addsign", *paths], env=home, check=True, capture_output=True)
 
 
 COMPS = """<?xml version="1.0" encoding="UTF-8"?>
