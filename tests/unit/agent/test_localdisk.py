@@ -123,12 +123,12 @@ def test_a_listed_disk_that_holds_anything_is_left_as_it_is(name: str, node: Nod
 def test_the_first_listed_disk_that_is_there_and_empty_is_formatted_and_no_other(node: Node, disks: Disks) -> None:
     foreign, empty, later = disks.add(), disks.add(), disks.add()
     foreign.make("foreign")
-    disks.declare(node, f"/dev/disk/by-id/nowhere, {foreign.device},{empty.device},{later.device}")
+    disks.declare(node, f"{foreign.device}, {empty.device},/dev/disk/by-id/nowhere,{later.device}")
     before = foreign.digest(), later.digest()
     done = boot(node)
     assert told(done)["device"] == empty.device, done.log
     assert (foreign.digest(), later.digest()) == before
-    assert "/dev/disk/by-id/nowhere is not formatted: it is not there" in done.text("console")
+    assert f"{foreign.device} is not formatted: it holds something" in done.text("console")
 
 
 def test_a_disk_that_takes_no_writes_is_not_formatted_and_not_mounted(node: Node, disks: Disks) -> None:

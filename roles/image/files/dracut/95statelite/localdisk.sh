@@ -6,6 +6,7 @@
 # holds no signature of anything. Sourced by agent.sh.
 
 DISK_LIMIT=600 # seconds that a check of the file system, making one, or mounting it may take
+LOOK_LIMIT=60  # seconds that a look into one of several may take
 
 labelled() { # $1 label: the devices that have a file system with it, one a line
     timeout 60 blkid -c /dev/null -t "LABEL=$1" -o device 2> /dev/null < /dev/null | while read -r device; do
@@ -88,7 +89,7 @@ content_of() { # $1 device: what is on it, as two tools see it; a device that ca
 }
 
 format_listed() { # $1 label, $2 comma list of devices: the first one that may be is formatted; sets FOUND to it, or TROUBLE
-    TROUBLE=''
+    TROUBLE='' unseen=''
     for listed in $(printf '%s' "$2" | tr ',' ' '); do
         device=$(readlink -f -- "$listed")
         if [ ! -e "$listed" ] || [ -z "$device" ]; then
@@ -99,11 +100,17 @@ format_listed() { # $1 label, $2 comma list of devices: the first one that may b
                 *) why='is no device' ;;
             esac
         fi
+        case $why in
+            '') [ -z "$unseen" ] || why="comes after $unseen, which may hold what the node kept: take that one off the list when it is gone for good" ;;
+            'is not there' | 'has no medium' | "can't be read"*) unseen=${unseen:-$listed} ;;
+        esac
         if [ -n "$why" ]; then
             say "local disk: $listed is not formatted: it $why"
             TROUBLE="$TROUBLE; $listed $why"
             continue
         fi
+        look_for_disk "$1" 0 # one may have shown up since
+        [ -z "$FOUND" ] || return 1
         say "local disk: formatting $listed ($device): the site lists it, and there is nothing on it"
         if said=$(timeout "$DISK_LIMIT" mkfs.ext4 -q -L "$1" "$device" 2>&1 < /dev/null) && [ "$(probed "$device" LABEL)" = "$1" ]; then
             FOUND=$device
@@ -113,6 +120,52 @@ format_listed() { # $1 label, $2 comma list of devices: the first one that may b
         return 1
     done
     return 1
+}
+
+holds_own() { # $1 device: 0 when the node's own directory is on it, 1 when it is not, 2 when it can't be seen (TROUBLE); nothing is written
+    kind=$(probed "$1" TYPE)
+    case $kind in
+        ext4) quiet=ro,noload ;;
+        xfs) quiet=ro,norecovery,nouuid ;;
+        *) return 1 ;; # no node ever kept anything there
+    esac
+    modprobe -q "$kind" 2> /dev/null || :
+    mkdir -p "$RUN/disk"
+    TROUBLE=$(timeout "$LOOK_LIMIT" mount -t "$kind" -o "$quiet" "$1" "$RUN/disk" 2>&1 < /dev/null) || return 2
+    said=$(timeout "$LOOK_LIMIT" ls -d "$RUN/disk/statelite/$NODE.$OWN_ID" 2>&1 < /dev/null)
+    case $?-$said in
+        0-*) held=0 ;;
+        *'No such file'*) held=1 ;;
+        *) held=2 TROUBLE=${said:-no answer} ;;
+    esac
+    umount "$RUN/disk" || held=2
+    return "$held"
+}
+
+own_of_several() { # $1 label: of the devices in FOUND the only one that holds the node's own directory; sets FOUND, or TROUBLE
+    owner='' why="none of them holds statelite/$NODE.$OWN_ID"
+    for device in $FOUND; do
+        holds_own "$device"
+        case $? in
+            0)
+                [ -z "$owner" ] || why="$owner and $device hold statelite/$NODE.$OWN_ID" owner=several
+                owner=${owner:-$device}
+                ;;
+            2)
+                why="$device can't be looked into ($TROUBLE)" owner=several
+                break
+                ;;
+        esac
+    done
+    case $owner in
+        '' | several)
+            TROUBLE="several file systems have the label $1 ($FOUND), and $why: give all but one another label"
+            return 1
+            ;;
+    esac
+    TAKEN="the one of several with the label ($FOUND) that holds what this node kept: give the others another label"
+    say "local disk: $owner is $TAKEN"
+    FOUND=$owner
 }
 
 check_disk() { # $1 device, $2 type: what a boot may mend by itself is mended; else 1 and TROUBLE
@@ -136,8 +189,8 @@ check_disk() { # $1 device, $2 type: what a boot may mend by itself is mended; e
     return 1
 }
 
-open_disk() { # $1 label, $2 options, $3 seconds, $4 devices that may be formatted or -; sets FOUND, TROUBLE and FORMATTED
-    FOUND='' FORMATTED=no
+open_disk() { # $1 label, $2 options, $3 seconds, $4 devices that may be formatted or -; sets FOUND, TROUBLE, FORMATTED and TAKEN
+    FOUND='' FORMATTED=no TAKEN=''
     if [ -z "$(command -v blkid)" ]; then
         TROUBLE='the initramfs has no blkid: add util-linux to the package list'
         return 1
@@ -158,10 +211,7 @@ open_disk() { # $1 label, $2 options, $3 seconds, $4 devices that may be formatt
         fi
     fi
     case $FOUND in
-        *' '*)
-            TROUBLE="several file systems have the label $1 ($FOUND): give all but one another label"
-            return 1
-            ;;
+        *' '*) own_of_several "$1" || return 1 ;;
     esac
     kind=$(probed "$FOUND" TYPE)
     case $kind in
@@ -198,7 +248,7 @@ enter_disk() { # the node's own directory of the mounted disk at /.statelite/loc
 
 mount_disk() { # $1 label, $2 options, $3 seconds, $4 devices that may be formatted or -; what became of it goes to $S/system/disk
     if open_disk "$@"; then
-        told=-
+        told=${TAKEN:--}
         [ "$FORMATTED" = no ] || told=formatted
         note "local disk: $FOUND (label $1) at /.statelite/localdisk"
         printf 'mounted\t%s\t%s\t%s\n' "$FOUND" "$1" "$told" > "$S/system/disk"
