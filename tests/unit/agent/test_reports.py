@@ -137,6 +137,46 @@ def test_a_level_in_another_level_is_found_whichever_comes_first(outer: str, tmp
     assert [level["status"] for level in json.loads(boot.text("report.json"))["levels"]] == ["mounted", "mounted"]
 
 
+NESTED = ("/a", "/a/b", "/a/b/c", "/a/b/c")
+SLOW = 'case "$*" in *:/a/b\\ *) pause=0.4 ;; *) pause=0 ;; esac\n/bin/sleep "$pause"\n'
+
+
+def nested(tmp_path: Path, pki: Path, slow: str, wait: str = "60") -> Node:
+    """Return a node with levels in levels, deepest first, one of them twice, and one beside them; `slow` comes before every mount."""
+    levels = [{"priority": str(9 - number), "directory": f"10.0.0.2:{place}"} for number, place in enumerate(NESTED)]
+    node = node_with(tmp_path, pki, {"/etc/c": "", "/etc/b": ""}, litetree=[*levels, {"priority": "1", "directory": "10.0.0.2:/ab"}])
+    first, rest = MOUNT.split("\n", 1)
+    log = 'case "$*" in "-t nfs "*) echo "$5" >> "$WORK/asked" ;; esac\n'
+    node.programs["mount"] = f"{first}\n{slow}{log}{rest}"
+    node.tables["site"].append({"key": "litelevelwait", "value": wait})
+    for place in ("a/b/c/etc", "ab"):
+        node.file(f"nfs/10.0.0.2/{place}", None)
+    for name in ("b", "c"):
+        node.file(f"nfs/10.0.0.2/a/{'b/' if name == 'b' else 'b/c/'}etc/{name}", f"{name}\n")
+    node.lay_out()
+    return node
+
+
+@pytest.mark.parametrize("_time", range(3))
+def test_levels_in_levels_come_outermost_first_however_slow_one_is(_time: int, tmp_path: Path, pki: Path) -> None:
+    boot = nested(tmp_path, pki, SLOW).boot(STATE, ["/etc/b", "/etc/c"])
+    asked = [place.partition(":")[2] for place in boot.text("asked").splitlines() if ":/state" not in place]
+    assert [place for place in asked if place != "/ab"] == ["/a", "/a/b", "/a/b/c"], boot.log
+    assert asked.index("/ab") < asked.index("/a/b"), "what lies in nothing does not wait"
+    assert [boot.seen[path]["content"] for path in ("/etc/b", "/etc/c")] == ["b\n", "c\n"]
+    assert [level["status"] for level in json.loads(boot.text("report.json"))["levels"]] == ["mounted"] * 5
+
+
+def test_levels_in_levels_of_a_server_that_is_down_cost_the_time_once(tmp_path: Path, pki: Path) -> None:
+    node = nested(tmp_path, pki, 'case "$*" in *:/a\\ *|*:/a/*) exec /bin/sleep 30 ;; esac\n', "3")
+    boot = node.boot(STATE)
+    told = json.loads(boot.text("report.json"))["levels"]
+    assert [level["status"] for level in told] == ["mounted"] + ["failed"] * 4, boot.log
+    assert {level["message"] for level in told[1:]} == {"no answer within 3 s"}
+    own = [level["seconds"] for level in told if level["source"] != "10.0.0.2:/ab"]
+    assert sum(set(own)) <= 5, own
+
+
 @pytest.mark.parametrize("options", ["link,persistent", "link,tmpfs", "bind,persistent", "bind,tmpfs"])
 def test_a_node_keeps_its_identity_in_whatever_etc_is(options: str, tmp_path: Path, pki: Path) -> None:
     node = node_with(tmp_path, pki, {"/etc/": options})

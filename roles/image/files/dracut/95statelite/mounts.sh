@@ -59,13 +59,20 @@ seconds_now() {
     printf '%s' "${up%.*}"
 }
 
+in_time() { # a command: run until the time for levels is over; 124 when it is over already
+    left=$((until_then - $(seconds_now)))
+    [ "$left" -gt 0 ] || return 124
+    [ "$left" -le "$LEVEL_WAIT" ] || left=$LEVEL_WAIT
+    timeout -k 5 "$left" "$@"
+}
+
 mount_level() { # $1 number, $2 server, $3 directory, $4 options; leaves PLACE or nothing, SECONDS and MESSAGE in $RUN/level.NUMBER
     point=$S/mnt/$2$3 began=$(seconds_now) said='' ended=0
-    if ! mountpoint -q "$point"; then
+    if ! in_time mountpoint -q "$point"; then
         # A level below another one of the same server has its mount point in that level, or gets one of its own.
-        mkdir -p "$point" 2> /dev/null || { point=$S/mnt/.level-$1 && mkdir -p "$point"; }
+        in_time mkdir -p "$point" 2> /dev/null || { point=$S/mnt/.level-$1 && mkdir -p "$point"; }
         case $2 in *:*) address="[$2]" ;; *) address=$2 ;; esac
-        said=$(timeout -k 5 "$LEVEL_WAIT" mount -t nfs -o "$4" "$address:$3" "$point" 2>&1) || ended=$?
+        said=$(in_time mount -t nfs -o "$4" "$address:$3" "$point" 2>&1) || ended=$?
         case $ended in 124 | 137) said="no answer within $LEVEL_WAIT s${said:+: $said}" ;; esac
         [ "$ended" = 0 ] || point=$NEWROOT-
     fi
@@ -73,33 +80,47 @@ mount_level() { # $1 number, $2 server, $3 directory, $4 options; leaves PLACE o
     printf '%s\t%s\t%s\n' "${point#"$NEWROOT"}" $(($(seconds_now) - began)) "${said:--}" > "$RUN/level.$1"
 }
 
-within_another() { # $1 server, $2 directory: 0 when another level of the plan holds it
-    while IFS=$TAB read -r kind _ other above _; do
-        if [ "$kind-$other" = "level-$1" ] && [ "$above" != "$2" ]; then
-            case $2 in "${above%/}/"*) return 0 ;; esac
-        fi
-    done < "$PLAN"
-    return 1
+levels_around() { # $1 server, $2 directory: how many other directories, of levels of that server, hold it
+    around=0 seen=$NL
+    while IFS=$TAB read -r _ _ other above _; do
+        case $other$TAB$2 in "$1$TAB${above%/}/"*) ;; *) continue ;; esac
+        case $seen$2$NL in *"$NL$above$NL"*) continue ;; esac
+        around=$((around + 1)) seen=$seen$above$NL
+    done < "$RUN/levels"
+    printf '%s' "$around"
 }
 
-mount_side_by_side() { # so that servers that are down cost their time once; what lies in another level, or is named twice, comes after
-    later=$NL seen=$NL
-    while IFS=$TAB read -r kind number server directory options _; do
-        [ "$kind" = level ] || continue
-        case $seen in *"$NL$server$TAB$directory$NL"*) again=yes ;; *) again='' ;; esac
-        seen=$seen$server$TAB$directory$NL
-        if [ -n "$again" ] || within_another "$server" "$directory"; then
-            later=$later$number$NL
-        else
-            mount_level "$number" "$server" "$directory" "$options" &
+first_named() { # $1 server, $2 directory: the number of the first level with both
+    while IFS=$TAB read -r _ first other path _; do
+        if [ "$other$TAB$path" = "$1$TAB$2" ]; then
+            printf '%s' "$first"
+            return
         fi
-    done < "$PLAN"
+    done < "$RUN/levels"
+}
+
+mount_inside() { # $1 depth, $2 server and $3 directory of a level (depth 0: of none): side by side what lies directly in it, each before its own
+    while IFS=$TAB read -r _ number server directory options _; do
+        case $server$TAB$directory in "$2$TAB${3%/}/"*) ;; *) [ "$1" = 0 ] || continue ;; esac
+        if [ "$(levels_around "$server" "$directory")" = "$1" ] && [ "$(first_named "$server" "$directory")" = "$number" ]; then
+            {
+                mount_level "$number" "$server" "$directory" "$options"
+                mount_inside $(($1 + 1)) "$server" "$directory"
+            } &
+        fi
+    done < "$RUN/levels"
     wait
-    while IFS=$TAB read -r kind number server directory options _; do
-        [ "$kind" = level ] || continue
-        case $later in *"$NL$number$NL"*) mount_level "$number" "$server" "$directory" "$options" & ;; esac
-    done < "$PLAN"
-    wait
+}
+
+mount_side_by_side() { # so that servers that are down cost their time once; what lies in another level comes after it, out of the same time
+    # A second begun counts as none: the first ones have their whole time.
+    until_then=$(($(seconds_now) + LEVEL_WAIT + 1))
+    grep "^level$TAB" "$PLAN" > "$RUN/levels" || return 0
+    mount_inside 0 '' ''
+    # What is named twice is mounted once.
+    while IFS=$TAB read -r _ number server directory _; do
+        [ -e "$RUN/level.$number" ] || cp "$RUN/level.$(first_named "$server" "$directory")" "$RUN/level.$number"
+    done < "$RUN/levels"
 }
 
 mount_levels() { # every level of the plan; 1 when a required one is missing
