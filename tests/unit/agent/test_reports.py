@@ -195,3 +195,20 @@ def test_an_etc_of_the_image_alone_still_has_the_nodes_identity(tmp_path: Path, 
     seen = node.boot(STATE, ["/etc/machine-id", "/etc/hostname"]).seen
     assert seen["/etc/hostname"]["content"] == "n1\n"
     assert len(seen["/etc/machine-id"]["content"]) == 33
+
+
+@pytest.mark.parametrize("ignored", ["", "trap '' TERM; "])
+def test_a_server_that_dies_while_content_is_copied_is_told_with_its_cause_and_the_node_starts_again(
+    ignored: str, tmp_path: Path, pki: Path
+) -> None:
+    node = node_with(tmp_path, pki, {"/etc/hosts": ""})
+    node.programs["chroot"] = (
+        f'#!/bin/sh\ncase "$*" in *entries.sh) {ignored}while :; do /bin/sleep 1; done ;; esac\nexec /usr/sbin/chroot "$@"\n'
+    )
+    node.lay_out()
+    boot = node.boot(f"{STATE} statelite.limit=0 statelite.limit=1 statelite.limit=1x")
+    assert boot.status == 3, boot.log
+    told = json.loads((tmp_path / "spool" / "n1.failure.json").read_text())
+    assert told["stage"] == "entries"
+    assert "not done after 1 s: does a server of a level, or of the state, no longer answer?" in told["message"]
+    assert "starting again in" in boot.text("console")

@@ -71,8 +71,9 @@ carry_out() { # the entries of the plan
     # What the agent writes while it works lies apart: entries may fill /.statelite, and then it must still be able to say so.
     rm -rf "$RUN/work" && mkdir "$RUN/work" && mount --bind "$RUN/work" "$S/system/work" || return 1
     modprobe -q overlay 2> /dev/null || :
-    in_root entries
+    in_root entries timeout -k 5 "$LIMIT"
     status=$?
+    case $status in 124 | 137) say "not done after $LIMIT s: does a server of a level, or of the state, no longer answer? (statelite.limit=)" ;; esac
     umount "$S/system/work"
     cp "$RUN/work/results" "$S/system/results" || note 'no room for the results in /.statelite'
     return "$status"

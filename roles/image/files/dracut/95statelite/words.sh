@@ -17,7 +17,7 @@ note() { # a line for the log alone
 }
 
 read_words() { # sets the variables below from /proc/cmdline
-    XCAT='' NODE='' STATEMNT='' MNTOPTS='' IMAGE='' GENERATION='' LEVELS='' MACHINE_ID='' DISK='' ROOT_WORD='' STOPS='' DEBUG='' PROVE=''
+    XCAT='' NODE='' STATEMNT='' MNTOPTS='' IMAGE='' GENERATION='' LEVELS='' MACHINE_ID='' DISK='' ROOT_WORD='' STOPS='' DEBUG='' PROVE='' LIMIT=14400
     tr ' ' '\n' < /proc/cmdline > "$RUN/words"
     while read -r word; do
         case $word in
@@ -32,6 +32,7 @@ read_words() { # sets the variables below from /proc/cmdline
             statelite.disk=*,*) DISK=${word#*=} ;;
             root=nfs:* | root=nfs4:*) ROOT_WORD=${word#root=nfs*:} ;;
             NFSROOT=*) ROOT_WORD=${word#*=} ;;
+            statelite.limit=[1-9]*) case ${word#*=} in *[!0-9]*) ;; *) LIMIT=${word#*=} ;; esac ;;
             shell) STOPS=yes ;;
             statelite.debug | statelite.debug=1) DEBUG=yes ;;
             statelite.prove | statelite.prove=1) PROVE=yes ;;
@@ -43,7 +44,7 @@ read_words() { # sets the variables below from /proc/cmdline
     esac
     [ "$HOST" != "$PORT" ] || PORT=''
     PORT=${PORT:-3001}
-    export HOST PORT NODE IMAGE GENERATION LEVELS MACHINE_ID DISK STOPS DEBUG PROVE
+    export HOST PORT NODE IMAGE GENERATION LEVELS MACHINE_ID DISK STOPS DEBUG PROVE LIMIT
     state_place
 }
 
