@@ -24,7 +24,8 @@ description:
     that was moved to C(/.default), C(mount point) leads from there to the content of a bind entry, C(create) and C(remove) are of things
     that the image did not have, C(restore) gives a path back what it held. Below the changes, lines with C(#) tell of rows that are
     shadowed by another one, match nothing, or need nothing. Rows that can't be carried out are refused with the name of the rule.
-  - An image that nobody changed since is known again by the times of its directories, so that the next run takes milliseconds.
+  - An image that nobody changed since is known again by the times of its directories, so that the next run takes milliseconds;
+    not on file systems that tell times in whole seconds, such as ext4 with inodes of 128 bytes.
     M(diskless.statelite.liteimg_info) never relies on that.
 author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:

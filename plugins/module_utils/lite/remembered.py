@@ -35,6 +35,9 @@ RULES = 1
 NAME = "seen"
 COARSE = 5
 """CLOCK_REALTIME_COARSE of Linux, by which file systems tell the time; Python has no name for it."""
+SECOND = 1_000_000_000
+WHOLE = 2 * SECOND
+"""How far from a time of whole seconds another change may bear the same time (ext4 with small inodes, ext3), and as much again."""
 WAIT = 0.2
 """Seconds that the file system's clock may take to go on after the last change."""
 
@@ -92,13 +95,15 @@ def forget(rootimg: str) -> None:
 def remember(plan: TreePlan, digest: str, told: dict[str, Any]) -> None:
     """Write down how the tree stands after `plan` was carried out, and the values that the module returns for it.
 
-    Only once the clock of the file system has gone on: a change at the same tick would leave no trace in the times.
+    Only once the clock of the file system has gone on: a change at the same tick would leave no trace in the times. One that
+    goes on by whole seconds is not waited for: of a tree that was just changed there nothing is remembered.
     """
     with Root(plan.rootimg) as root:
         made = plan.layout.made
         directories, files = _directories(plan), {path: path in made.moves for path in made.files}
         stamps = _stamps(root, directories, files)
-        newest = max((stamp[1] for stamp in stamps.values() if len(stamp) == 2), default=0)
+        times = [stamp[1] for stamp in stamps.values() if len(stamp) == 2]
+        newest = max((at if at % SECOND else at + WHOLE for at in times), default=0)
         end = time.monotonic() + WAIT
         waited = False
         while time.clock_gettime_ns(COARSE) <= newest:

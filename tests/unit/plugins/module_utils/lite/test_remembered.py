@@ -10,7 +10,11 @@ import os
 import random
 import shutil
 import stat
+import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.lite import remembered
@@ -155,6 +159,63 @@ def test_the_record_and_what_a_level_below_a_linked_directory_holds_count(direct
     with (root / ".statelite.json").open("r+") as record:
         record.write("[")
     assert not known_image(site({**TABLE, "/etc/two": ""}), "img1", False, str(directory))[0]
+
+
+def in_whole_seconds(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
+    """Have the tree's file system tell every time in whole seconds, the clock `seconds` and a bit after the last change."""
+    real, then = remembered._stamps, 1_700_000_000 * remembered.SECOND
+
+    def stamps(*told: Any) -> remembered.Stamps:
+        return {path: [stamp[0], then] if len(stamp) == 2 else stamp for path, stamp in real(*told).items()}
+
+    monkeypatch.setattr(remembered, "_stamps", stamps)
+    monkeypatch.setattr(time, "clock_gettime_ns", lambda _clock: then + seconds * remembered.SECOND + 1)
+
+
+def carried_out_again(directory: Path) -> None:
+    """Carry out a plan without a change."""
+    plan = plan_site(site(TABLE), "img1", True, False, str(directory), [].append)
+    assert not isinstance(plan, Known)
+    assert plan.lines() == []
+    plan.apply()
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(0, False), (1, False), (2, True)])
+def test_times_in_whole_seconds_are_believed_only_when_they_are_old(seconds, known, directory, monkeypatch):
+    (directory / ".liteimg/seen").unlink()
+    in_whole_seconds(monkeypatch, seconds)
+    carried_out_again(directory)
+    assert (directory / ".liteimg/seen").exists() is known
+    assert is_known(directory, TABLE) is known
+
+
+@pytest.fixture(name="small_inodes")
+def fixture_small_inodes(tmp_path: Path) -> Iterator[Path]:
+    """Give a directory on a file system that tells times in seconds."""
+    image, place = tmp_path / "disk", tmp_path / "mounted"
+    place.mkdir()
+    with image.open("wb") as stream:
+        stream.truncate(8 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-I", "128", str(image)], check=True, timeout=60, capture_output=True)
+    subprocess.run(["mount", "-o", "loop", str(image), str(place)], check=True, timeout=60)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True, timeout=60)
+
+
+def test_a_change_within_the_same_second_is_seen_where_times_are_seconds(small_inodes):
+    images.build(small_inodes / "rootimg", TREE)
+    assert run(small_inodes, TABLE)
+    (small_inodes / "rootimg/etc/hosts").unlink()
+    (small_inodes / "rootimg/etc/hosts").symlink_to("/usr/y")
+    assert not is_known(small_inodes, TABLE)
+    shutil.rmtree(small_inodes / "rootimg")
+    images.build(small_inodes / "rootimg", TREE)
+    assert run(small_inodes, TABLE)
+    time.sleep(3.1)
+    carried_out_again(small_inodes)
+    assert is_known(small_inodes, TABLE)
 
 
 def test_the_number_of_the_rules_is_raised_when_the_same_rows_come_to_another_layout(tmp_path):
