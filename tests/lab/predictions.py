@@ -10,6 +10,7 @@ import io
 import tarfile
 
 import drives
+import network
 from converge import ask
 from lab import Lab
 from processes import LabError
@@ -21,6 +22,8 @@ NAMED = 4
 """Differences that a fact names; all of them are in the run's logs."""
 ELSEWHERE = {"10.77.0.3:/": "/", "10.77.0.4:/": "/nobody/is/there", "localdisk:": f"/{drives.SHOWN}"}
 """Servers besides the management node: its own second address, and an address that nobody has; and copies of the nodes' disks."""
+NAMED_BY_DHCP = f"nameserver {network.MANAGEMENT}\n".encode()
+"""What the nodes' resolv.conf must hold: what the table networks of the lab's inventory has DHCP say, as dracut's client writes it."""
 ALIKE = r"[1-9]\d* paths alike at [1-9]\d* entries, [1-9]\d* contents, [1-9]\d* writes tried"
 
 
@@ -45,7 +48,7 @@ def prove(lab: Lab, node: Node) -> Proof:
         group = lab.foretold.get(node.name)
         if group is None or not group["boots"]:
             raise LabError(f"nothing was foretold of {node.name}, or that it does not boot: {group}")
-        found = differences(group, proof)
+        found = differences(group, proof, NAMED_BY_DHCP)
         log = lab.run / f"{node.name}-boot{node.boots}-differences.log"
         log.write_text("".join(f"{each}\n" for each in found) + proof.trouble, encoding="utf-8", errors="replace")
     contents = sum("digest" in row for row in group["tree"])

@@ -16,7 +16,8 @@ from typing import Any
 
 S = "/.statelite"
 KINDS = {"f": "f", "d": "d", "l": "l"}
-IDENTITY = {"/etc/hostname": "hostname", "/etc/machine-id": "machine-id", "/etc/resolv.conf": ""}
+RESOLVER = "/etc/resolv.conf"
+IDENTITY = {"/etc/hostname": "hostname", "/etc/machine-id": "machine-id", RESOLVER: ""}
 """The files of a node's identity, and the plan's word for what is in them; what DHCP says is in no plan."""
 MOUNTS = "/etc/mtab"
 COMPARED = ("type", "mode", "target", "place", "writable", "survives", "origin", "digest")
@@ -102,6 +103,10 @@ def _fields(content: bytes) -> list[str]:
 
 def _lines(content: bytes) -> list[list[str]]:
     return [line.split("\t") for line in content.decode("utf-8", "surrogateescape").splitlines()]
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 class Proof:
@@ -195,7 +200,7 @@ class Proof:
         found: set[str] = set()
         for entry in sorted(above, key=len, reverse=True):
             _status, source, _message = self.results.get(entry, ("", "-", ""))
-            if path == "/etc/resolv.conf" == entry and source in ("default", "created"):
+            if path == RESOLVER == entry and source in ("default", "created"):
                 found.add("identity")  # what DHCP says is written into it, where it says something
             found.add(" + ".join(part if part in ("default", "created", "kept") else f"level {part}" for part in source.split("+")))
             if self.entries[entry][8] != "inline":
@@ -210,7 +215,7 @@ class Proof:
         """Return the digest that a file of the node's identity must have by its plan."""
         words = {fields[0]: fields[1] for fields in self.plan if len(fields) > 1}
         word = IDENTITY.get(path, "")
-        return hashlib.sha256(f"{words[word]}\n".encode()).hexdigest() if word else None
+        return _digest(f"{words[word]}\n".encode()) if word else None
 
 
 @dataclass(frozen=True)
@@ -226,7 +231,7 @@ class Difference:
         return f"{self.path}: {self.what} foretold {self.foretold}, really {self.real}"
 
 
-def _of_path(row: Mapping[str, Any], proof: Proof) -> Iterable[Difference]:
+def _of_path(row: Mapping[str, Any], proof: Proof, resolver: bytes) -> Iterable[Difference]:
     path = str(row["path"])
     real = proof.rows.get(path)
     if row["type"] == "absent" or real is None:
@@ -235,7 +240,7 @@ def _of_path(row: Mapping[str, Any], proof: Proof) -> Iterable[Difference]:
         return
     told = dict(row)
     if told["origin"] == "identity":
-        told["digest"] = proof.identity(path) or real.get("digest")
+        told["digest"] = _digest(resolver) if path == RESOLVER else proof.identity(path)
     real = {**real, "origin": told["origin"] if told["origin"] in proof.origins(path) else "/".join(sorted(proof.origins(path)))}
     for word in COMPARED:
         if told.get(word) != real.get(word):
@@ -243,7 +248,7 @@ def _of_path(row: Mapping[str, Any], proof: Proof) -> Iterable[Difference]:
 
 
 def _of_write(row: Mapping[str, Any], proof: Proof) -> Iterable[Difference]:
-    answer = proof.writes.get(str(row["path"]))
+    answer = proof.writes.get(str(row["path"]))  # nothing is tried but at entries, and there everywhere
     if answer is None or row["type"] not in ("f", "d"):
         return
     wanted = WRITTEN if row["writable"] else "Read-only file system"
@@ -251,10 +256,15 @@ def _of_write(row: Mapping[str, Any], proof: Proof) -> Iterable[Difference]:
         yield Difference(str(row["path"]), "a write", wanted, answer)
 
 
-def differences(group: Mapping[str, Any], proof: Proof) -> list[Difference]:
-    """Return every difference between one of the groups that node_view_info gives and a node's proof: paths, writes and entries."""
+def differences(group: Mapping[str, Any], proof: Proof, resolver: bytes) -> list[Difference]:
+    """Return every difference between one of the groups that node_view_info gives and a node's proof: paths, writes and entries.
+
+    `resolver` is what resolv.conf must hold where the prediction says that it is of the node's identity: only the network knows.
+    """
     rows: list[Mapping[str, Any]] = list(group["tree"])
-    found = [difference for row in rows for difference in (*_of_path(row, proof), *_of_write(row, proof))]
+    found = [difference for row in rows for difference in (*_of_path(row, proof, resolver), *_of_write(row, proof))]
+    entries = proof.entries.keys() | {entry["path"] for entry in group["entries"]}
+    found += [Difference(path, "a write", "tried", "not tried") for path in entries - proof.writes.keys()]
     foretold = {row["path"] for row in rows}
     found += [Difference(path, "type", "nothing", str(row["type"])) for path, row in proof.rows.items() if path not in foretold]
     told = {entry["path"]: (entry["status"], entry["source"] if entry["status"] == "done" else "") for entry in group["entries"]}

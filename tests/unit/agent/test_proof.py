@@ -5,19 +5,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.simulate import Simulation, Wish
-from ansible_collections.diskless.statelite.tests.lab.proof import Proof, ProofError, alike, differences, mounts_of, read_of
+from ansible_collections.diskless.statelite.tests.lab.proof import Difference, Proof, ProofError, alike, mounts_of, read_of
+from ansible_collections.diskless.statelite.tests.lab.proof import differences as all_differences
 
 from .node import Boot, Node
 from .predicted import RESOLVER, sight
 from .test_agent import NAMES, STATE, node_with
 from .test_cases import CASES, NO_PLAN, REFUSED, node_of
 
+RESOLVER_FILE, OF_THE_IMAGE = "/etc/resolv.conf", b"nameserver 10.1.1.1\n"
 PROVE = f"{STATE} statelite.prove"
 
 
@@ -26,6 +29,11 @@ def foretold(node: Node, resolver: bytes | None = RESOLVER) -> dict[str, Any]:
     seen = Simulation(sight(node), Wish(digest=True, resolver=resolver)).of("n1")
     assert not seen.faults
     return {"tree": seen.rows, "entries": seen.entries}
+
+
+def differences(told: dict[str, Any], proof: Proof, resolver: bytes = RESOLVER) -> list[Difference]:
+    """Lay a proof beside what was foretold, for a node that DHCP told what it tells the nodes of these tests."""
+    return all_differences(told, proof, resolver)
 
 
 def proof_of(boot: Boot) -> Proof:
@@ -64,12 +72,17 @@ def test_a_recorded_boot_proves_what_is_foretold(name: str, tmp_path: Path, pki:
 @pytest.mark.parametrize("path", ["/etc/resolv.conf", "/etc/"])
 def test_a_resolver_is_foretold_whatever_dhcp_says(path: str, option: str, said: str, tmp_path: Path, pki: Path) -> None:
     node = node_with(tmp_path, pki, {path: option} if option else {})
-    node.file("image/rootimg/etc/resolv.conf", "nameserver 10.1.1.1\n")
+    node.file(f"image/rootimg{RESOLVER_FILE}", OF_THE_IMAGE.decode())
     node.lay_out()
     node.resolver = said
     for resolver in (None, said.encode()):
         told = foretold(node, resolver)
-        assert [str(each) for each in differences(told, proof_of(node.boot(PROVE)))] == []
+        proof = proof_of(node.boot(PROVE))
+        assert [str(each) for each in differences(told, proof, said.encode() or OF_THE_IMAGE)] == []
+        wrong = [(each.path, each.what) for each in differences(told, proof, b"nameserver 10.6.6.6\n")]
+        asked = [row for row in told["tree"] if row["path"] == RESOLVER_FILE and row["origin"] == "identity"]
+        assert wrong == [(RESOLVER_FILE, "digest") for _row in asked]
+        assert bool(asked) or (option, path) != ("", "/etc/")
 
 
 @pytest.mark.parametrize("attachment", ["link", "bind"])
@@ -188,6 +201,51 @@ def test_another_content_or_name_of_the_node_is_found(boot: tuple[dict[str, Any]
     assert [each.path for each in differences(told, Proof({**files, "plan": renamed}))] == ["/etc/hostname"]
     refused = files["writes"].replace(b"/srv/data\0written", b"/srv/data\0No space left on device")
     assert [each.what for each in differences(told, Proof({**files, "writes": refused}))] == ["a write"]
+
+
+def test_a_resolver_that_dhcp_did_not_name_is_found(boot: tuple[dict[str, Any], dict[str, bytes]]) -> None:
+    told, files = boot
+    real, other = (hashlib.sha256(text).hexdigest().encode() for text in (RESOLVER, b"nameserver 10.6.6.6\n"))
+    garbage = Proof({**files, "digests": files["digests"].replace(real, other)})
+    assert [(each.path, each.what) for each in differences(told, garbage)] == [(RESOLVER_FILE, "digest")]
+    nothing = Proof({**files, "digests": files["digests"].replace(real + b"  /etc/resolv.conf\0", b"")})
+    assert [(each.path, each.what) for each in differences(told, nothing)] == [(RESOLVER_FILE, "digest")]
+
+
+def test_a_write_that_nobody_tried_is_found(boot: tuple[dict[str, Any], dict[str, bytes]]) -> None:
+    told, files = boot
+    entries = sorted(entry["path"] for entry in told["entries"])
+    found = differences(told, Proof({**files, "writes": b""}))
+    assert [(each.path, each.what, each.real) for each in found] == [(path, "a write", "not tried") for path in entries]
+    one = files["writes"].replace(b"/srv/data\0written\0", b"")
+    assert [each.path for each in differences(told, Proof({**files, "writes": one}))] == ["/srv/data"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "call"),
+    [
+        ("cp", "*/.statelite/proof"),
+        ("realpath", "-zm*"),
+        ("find", "*-maxdepth*"),
+        ("find", "*-type f*"),
+        ("sha256sum", "*"),
+        ("touch", "*proof/times -- /srv/data"),
+        ("rmdir", "*/.statelite-probe"),
+    ],
+)
+def test_a_proof_is_whole_only_when_every_step_ended_well(tool: str, call: str, tmp_path: Path, pki: Path) -> None:
+    node = node_with(tmp_path, pki, {"/srv/data/": "tmpfs", "/etc/none": "ro"})
+    node.lay_out()
+    # Where a program of the root comes first in the PATH that the agent has in these tests.
+    place = node.root / str(tmp_path / "boot1/bin" / tool).lstrip("/")
+    node.file(
+        str(place.relative_to(tmp_path)),
+        f'#!/bin/sh\ncase "$*" in {call.replace(" ", "?")}) exit 1 ;; esac\nexec /usr/bin/{tool} "$@"\n',
+        0o755,
+    )
+    boot = node.boot(PROVE)
+    assert "the proof of the root is not whole" in boot.log
+    assert not (boot.work / "proof/whole").exists()
 
 
 def test_overlays_and_copies_prove_the_same_and_a_difference_is_found(tmp_path: Path, pki: Path) -> None:

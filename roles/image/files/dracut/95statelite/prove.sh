@@ -3,9 +3,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # What the entries became, for somebody who foretold it (kernel word statelite.prove). Runs in the node's root (chroot).
-# Reads /.statelite/system/{plan,results}; writes /.statelite/proof, in the form that docs/boot-plan.md gives.
+# Reads /.statelite/system/{plan,results}; writes /.statelite/proof, in the form that docs/boot-plan.md gives. Whatever goes
+# wrong ends it before the proof is called whole.
 
-set -u
+set -eu
 export LC_ALL=C
 TAB=$(printf '\t')
 S=/.statelite
@@ -37,14 +38,28 @@ leads_away() { # $1 path: 0 when it is a link to what the node mounts for itself
     esac
 }
 
+there() { # $1 path, to be looked at as $2: a link that leads nowhere is there too
+    if [ -e "$1" ] || [ -L "$1" ]; then printf '%s\0' "$1" >> "$P/$2"; fi
+}
+
+top() { # $1 path: where it leads is noted even when nothing is there
+    printf '%s\0' "$1" >> "$P/tops"
+    there "$1" followed
+}
+
 looked_at() { # every path with what lies below it, those of the identity too; what stands or leads elsewhere, as itself
+    : > "$P/tops"
+    : > "$P/followed"
+    : > "$P/standing"
     while IFS=$TAB read -r word path _ _ _ _ parent _; do
         case $word-$parent in
-            entry--) if leads_away "$path"; then printf '%s\0' "$path" >&6; else printf '%s\0' "$path" >&5; fi ;;
-            stands-*) printf '%s\0' "$path" >&6 ;;
+            entry--) if leads_away "$path"; then there "$path" standing; else top "$path"; fi ;;
+            stands-*) there "$path" standing ;;
         esac
-    done < "$S/system/plan" 5> "$P/tops" 6> "$P/standing"
-    printf '%s\0' /etc/hostname /etc/machine-id /etc/resolv.conf >> "$P/tops"
+    done < "$S/system/plan"
+    for path in /etc/hostname /etc/machine-id /etc/resolv.conf; do
+        top "$path"
+    done
 }
 
 tried() { # $1 path -> answer: what a real write there is told; names, contents, modes and times stay
@@ -69,11 +84,12 @@ taken /proc/self/mountinfo "$P/mounts"
 cp "$S/system/plan" "$S/system/results" "$P"
 looked_at
 {
-    xargs -0 -r sh "$0" shown -H 1000 < "$P/tops"
+    xargs -0 -r sh "$0" shown -H 1000 < "$P/followed"
     xargs -0 -r sh "$0" shown -P 0 < "$P/standing"
 } > "$P/paths" 2> "$P/trouble"
 xargs -0 realpath -zm -- < "$P/tops" > "$P/leads"
-xargs -0 sh "$0" files < "$P/tops" 2>> "$P/trouble" | xargs -0 -r sha256sum -z -- > "$P/digests"
+xargs -0 -r sh "$0" files < "$P/followed" > "$P/files" 2>> "$P/trouble"
+xargs -0 -r sha256sum -z -- < "$P/files" > "$P/digests"
 while IFS=$TAB read -r word path _; do
     if [ "$word" = entry ]; then
         tried "$path"
