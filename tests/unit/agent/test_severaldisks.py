@@ -66,13 +66,13 @@ def test_of_several_with_the_label_the_one_with_this_nodes_directory_is_taken(ki
     before = other.digest()
     done = boot(node, paths=["/etc/kept"])
     assert done.seen["/etc/kept"]["content"] == "mine\n", done.log
-    disk = told(done)
-    assert (disk["status"], disk["device"]) == ("mounted", mine.device)
-    assert disk["message"].startswith("the one of several with the label (")
-    assert all(each.device in disk["message"] for each in both)
+    said = told(done)
+    assert (said["status"], said["device"]) == ("mounted", mine.device)
+    assert said["message"].startswith("the one of several with the label (")
+    assert all(each.device in said["message"] for each in both)
     assert f"local disk: {mine.device} is the one of several" in done.text("console")
     assert other.digest() == before
-    assert json.loads((node.work / "spool/n1.json").read_text())["report"]["disk"] == disk
+    assert json.loads((node.work / "spool/n1.json").read_text())["report"]["disk"] == said
 
 
 def test_several_that_all_hold_this_nodes_directory_are_refused_by_name(node: Node, disks: Disks) -> None:
