@@ -20,12 +20,17 @@ from ..mounts import alone, beside_chroot
 HOME = "/run/statelite-packages"
 """A directory that a script which writes into its home finds on the image's volatile /run."""
 
+WORK = f"{HOME}/work"
+"""Where a tool finds the directory of its work. A path that is meant in the image too leads to the image's volatile /run there."""
+
 WITH_MACROS = f"""
 set -e
 mkdir -p {HOME}
 mount -t tmpfs -o mode=700 tmpfs {HOME}
 printf '%s' "$1" > {HOME}/.rpmmacros
-shift
+mkdir {WORK}
+[ -z "$2" ] || mount --bind "$2" {WORK}
+shift 2
 status=0
 "$@" 2>&1 || status=$?
 echo "statelite-status $status"
@@ -61,9 +66,12 @@ class RpmTool:
         """Return rpm's settings. The image's database lies where its own distribution looks for it."""
         return f"%_dbpath {self.place}\n%_netsharedpath {NETSHARED}\n"
 
-    def try_run(self, command: list[str], root: str = "", environment: Mapping[str, str] | None = None) -> tuple[int, str]:
-        """Run `command` beside the image at `root` ('' for none) and return its exit status and all that it wrote."""
-        inside = ["sh", "-c", WITH_MACROS, "statelite", self.macros, *command]
+    def try_run(self, command: list[str], root: str = "", environment: Mapping[str, str] | None = None, work: str = "") -> tuple[int, str]:
+        """Run `command` beside the image at `root` ('' for none) and return its exit status and all that it wrote.
+
+        The directory `work` ('' for none) is at WORK for it.
+        """
+        inside = ["sh", "-c", WITH_MACROS, "statelite", self.macros, work, *command]
         text = run_command(
             beside_chroot(root, *inside) if root else alone(*inside),
             limit=self.limit,
@@ -84,13 +92,14 @@ class RpmTool:
         good: tuple[int, ...] = (0,),
         scripts_failed: int | None = None,
         name: str = "",
+        work: str = "",
     ) -> tuple[str, list[str]]:
         """Run `command`; return what it wrote and the failures of packages' scripts that it let pass.
 
         `name` is what errors call the command. Raises SiteError when it ends with a status not in `good`, nor with `scripts_failed`
         while failed scripts are seen: with those failures first, then its last lines.
         """
-        status, text = self.try_run(command, root, environment)
+        status, text = self.try_run(command, root, environment, work)
         failures = failed_scripts(text)
         if status not in good and not (failures and status == scripts_failed):
             faults = [Fault(f"package {package}", what, "Mend the package or leave it out") for package, what in failures]

@@ -21,7 +21,12 @@ from ansible_collections.diskless.statelite.plugins.module_utils.image.installer
     repositories,
 )
 from ansible_collections.diskless.statelite.plugins.module_utils.image.installers.rpmdb import packages_of, place_for
-from ansible_collections.diskless.statelite.plugins.module_utils.image.installers.rpmtool import RpmTool, failed_scripts, settle_scripts
+from ansible_collections.diskless.statelite.plugins.module_utils.image.installers.rpmtool import (
+    WORK,
+    RpmTool,
+    failed_scripts,
+    settle_scripts,
+)
 from ansible_collections.diskless.statelite.plugins.module_utils.image.pkglist import PackageList, Pass
 from ansible_collections.diskless.statelite.plugins.module_utils.image.sources import Source, parse_repolist, parse_source
 
@@ -46,7 +51,8 @@ def test_nothing_of_this_machine_counts() -> None:
     assert {"--noplugins", "--config=/work/dnf.conf", "--installroot=/root", "--releasever=9"} <= set(words)
     settings = dict(word[len("--setopt=") :].split("=", 1) for word in words if word.startswith("--setopt="))
     assert settings["reposdir"] == "/work/repos"
-    assert settings["cachedir"] == "/work/cache"
+    assert settings["cachedir"] == f"{WORK}/cache"
+    assert settings["logdir"] == f"{WORK}/log"
     assert settings["module_platform_id"] == "platform:el9"
     assert settings["strict"] == settings["best"] == "1"
     assert not any("skip-broken" in word or "nobest" in word or "nogpgcheck" in word for word in words)
