@@ -20,6 +20,10 @@ class Fault:
     def __str__(self) -> str:
         return f"{self.where}: {self.what}. {self.mend}"
 
+    def told(self) -> dict[str, str]:
+        """Return it as modules give it."""
+        return {"where": self.where, "what": self.what, "mend": self.mend}
+
 
 class SiteError(Exception):
     """Raised with one fault or several; `module.py` alone turns it into a failed task."""

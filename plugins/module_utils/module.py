@@ -69,7 +69,7 @@ def invocation_of(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def faults_of(error: SiteError) -> list[dict[str, str]]:
     """Return the faults of an error as a failed task returns them."""
-    return [{"where": fault.where, "what": fault.what, "mend": fault.mend} for fault in error.faults]
+    return [fault.told() for fault in error.faults]
 
 
 def run(argument_spec: dict[str, Any], read_and_plan: Callable[..., Plan], **module_options: Any) -> None:

@@ -21,11 +21,15 @@ FLOOR = "3.9"
 """The oldest Python that plugins/ run on."""
 LONG = (
     "agent/test_derived_cases.py",
+    "agent/test_localdisk.py",
     "agent/test_matrix.py",
+    "agent/test_overlays.py",
+    "agent/test_proof.py",
+    "plugins/module_utils/answer/test_original_client.py",
     "plugins/module_utils/lite/test_killed_served.py",
     "plugins/module_utils/tables/test_killed_writers.py",
 )
-"""Unit tests that `make check` leaves to the stage `units` of `make test`, which runs every one: a third of the time of all."""
+"""Unit tests that `make check` leaves to the stage `units` of `make test`, which runs every one: more than half of the time of all."""
 FUZZ, FUZZ_LONG = 4, 600
 """Seconds for each target of tests/fuzz."""
 BOOTS, EXAMPLES = "500", "10000"

@@ -24,6 +24,7 @@ PROBE_STATUS = 42
 PROBE_LIMIT = 30.0
 """Seconds that a program of three instructions may take."""
 LITTLE, BIG = "<", ">"
+ROLE = "Run the role diskless.statelite.binfmt_qemu"
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,6 @@ def run_probe(arch: str) -> str | None:
 def emulation_faults(arch: str, binfmt: str = BINFMT) -> list[Fault]:
     """Return why programs of an architecture can't be run here, in every chroot, now and after the next boot; none when they can."""
     where = f"architecture {arch}"
-    role = "Run the role diskless.statelite.binfmt_qemu"
     if arch == os.uname().machine:
         return []
     if arch not in MACHINES:
@@ -160,24 +160,24 @@ def emulation_faults(arch: str, binfmt: str = BINFMT) -> list[Fault]:
     faults = []
     if "F" not in found.flags:
         what = f"the handler {handler(arch)} has no flag F: in a chroot {found.interpreter} is not found"
-        faults.append(Fault(where, what, role))
+        faults.append(Fault(where, what, ROLE))
     if not os.path.exists(found.interpreter):
         what = f"{found.interpreter} is gone: the handler {handler(arch)} works until this machine boots again"
-        faults.append(Fault(where, what, role))
+        faults.append(Fault(where, what, ROLE))
     return faults
 
 
 def _cause(arch: str, found: Handler | None, happened: str, binfmt: str) -> Fault:
     """Return the fault of an architecture whose programs don't run."""
-    where, role = f"architecture {arch}", "Run the role diskless.statelite.binfmt_qemu"
+    where = f"architecture {arch}"
     if not mounted(binfmt):
-        return Fault(where, f"{binfmt} is not mounted, the kernel knows no handlers ({happened})", f"{role}; in a container, on its host")
+        return Fault(where, f"{binfmt} is not mounted, the kernel knows no handlers ({happened})", f"{ROLE}; in a container, on its host")
     if found is None:
-        return Fault(where, f"the kernel has no handler {handler(arch)} ({happened})", role)
+        return Fault(where, f"the kernel has no handler {handler(arch)} ({happened})", ROLE)
     if not found.enabled:
         return Fault(where, f"the handler {handler(arch)} is disabled", f"echo 1 > {binfmt}/{handler(arch)}, or run the role binfmt_qemu")
     if not os.path.exists(found.interpreter) and "F" not in found.flags:
-        return Fault(where, f"the handler's interpreter {found.interpreter} does not exist", role)
+        return Fault(where, f"the handler's interpreter {found.interpreter} does not exist", ROLE)
     if os.sysconf("SC_PAGE_SIZE") > 4096:
         what = f"{found.interpreter} can't run a program here ({happened}); pages of this kernel have {os.sysconf('SC_PAGE_SIZE')} bytes"
         return Fault(where, what, "Build on a machine whose kernel has pages of 4096 bytes, or of that architecture")

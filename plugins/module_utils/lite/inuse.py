@@ -9,6 +9,7 @@ import glob
 import os
 import re
 
+from ..apply.removal import mounts_under
 from ..errors import Fault, raise_faults
 
 EXPORT_FILES = ("/etc/exports", "/etc/exports.d/*.exports", "/var/lib/nfs/etab")
@@ -18,22 +19,24 @@ OCTALS = re.compile(rb"\\([0-3][0-7]{2})")
 
 
 def plain(text: str) -> str:
-    """Return a path of mountinfo or exports without its octal escapes."""
+    """Return a path of exports without its octal escapes."""
     return OCTAL.sub(lambda match: chr(int(match.group(1), 8)), text).encode("latin-1", "replace").decode("utf-8", "surrogateescape")
 
 
 def mounts_below(directory: str, mountinfo: str = "/proc/self/mountinfo") -> list[str]:
     """Return the mount points inside `directory`, which itself may be one."""
-    inside = os.fsencode(os.path.realpath(directory)).rstrip(b"/") + b"/"
-    with open(mountinfo, "rb") as stream:
-        points = {line.split(b" ", 5)[4] for line in stream}
-    whole = (OCTALS.sub(lambda match: bytes((int(match.group(1), 8),)), point) if b"\\" in point else point for point in points)
-    return sorted(os.fsdecode(point) for point in whole if point.startswith(inside))
+    real = os.path.realpath(directory)
+    return sorted({point for point in mounts_under(directory, mountinfo) if point != real})
+
+
+def mount_faults(directory: str) -> list[Fault]:
+    """Return a fault for every mount inside `directory`."""
+    return [Fault(point, "something is mounted here, inside the image", f"umount {point}") for point in mounts_below(directory)]
 
 
 def refuse_mounts(directory: str) -> None:
     """Raise SiteError that names every mount inside `directory`."""
-    raise_faults(Fault(point, "something is mounted here, inside the image", f"umount {point}") for point in mounts_below(directory))
+    raise_faults(mount_faults(directory))
 
 
 def _texts(patterns: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ from ..nodes.site import Site
 from ..tables.store import open_store
 from .arrange import lay_out
 from .entry import entries_for
-from .inuse import mounts_below
+from .inuse import mount_faults
 from .layout import Layout, Made, Placed
 from .liteimg import TABLES
 from .remarks import Shadowed, shadowed_rows
@@ -45,7 +45,7 @@ class Verdict:
         """Return it as sentences, the rows first."""
         found = [f"pending {one['change']} {one['path']}: {one['was'] or 'no entry'} -> {one['now'] or 'no entry'}" for one in self.pending]
         found += [f"refused {fault}" for fault in self.faults]
-        return [*found, *(f"drift {drift.line()}" for drift in self.drift)]
+        return [*found, *(f"drift {drift}" for drift in self.drift)]
 
     def result(self) -> dict[str, Any]:
         """Return the module's values."""
@@ -58,8 +58,8 @@ class Verdict:
             "entries": self.entries,
             "clean": self.laid_out and not lines,
             "pending": self.pending,
-            "drift": [{"path": drift.path, "what": drift.what, "mend": drift.mend} for drift in self.drift],
-            "faults": [{"where": fault.where, "what": fault.what, "mend": fault.mend} for fault in self.faults],
+            "drift": [{"path": drift.where, "what": drift.what, "mend": drift.mend} for drift in self.drift],
+            "faults": [fault.told() for fault in self.faults],
             "shadowed": self.shadowed,
             "lines": lines,
         }
@@ -108,10 +108,7 @@ def verify_image(site: Site, name: str, rootimgdir: str | None = None, number: i
     generation = _chosen(image, directory, number)
     with Root(generation.rootimg) as root:
         layout, wrong = record_of(root)
-        mounts = [
-            Drift(point, "something is mounted here, inside the image", f"umount {point}") for point in mounts_below(generation.rootimg)
-        ]
-        drift = drift_of(root, generation, layout, [*wrong, *mounts])
+        drift = drift_of(root, generation, layout, [*wrong, *mount_faults(generation.rootimg)])
         verdict = Verdict(
             generation, current(directory) == generation, layout is not None, len(layout.entries) if layout else 0, drift=drift
         )

@@ -9,11 +9,10 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
 from ..apply.generations import INITRD, KERNEL, Generation
 from ..apply.root import Root
-from ..errors import SiteError
+from ..errors import Fault, SiteError
 from ..tables.lite import BIND
 from .layout import DEFAULT, KEPT, RECORD, STATELITE, Layout, Made, Placed, layout_in
 from .place import OWN, Found
@@ -25,17 +24,8 @@ RUN = "Run liteimg, which makes it as it was laid out"
 NAMES = {"d": "a directory", "f": "a file", "l": "a symbolic link", "o": "a special file"}
 
 
-@dataclass(frozen=True)
-class Drift:
-    """One path that is not as it was laid out: what is found there, and what to do."""
-
-    path: str
-    what: str
-    mend: str
-
-    def line(self) -> str:
-        """Return it as a sentence."""
-        return f"{self.path}: {self.what}. {self.mend}"
+Drift = Fault
+"""One path that is not as it was laid out (`where`): what is found there, and what to do."""
 
 
 def _kind(found: Found) -> str:
@@ -185,11 +175,11 @@ def drift_of(root: Root, generation: Generation, layout: Layout | None, wrong: I
     if layout is not None:
         made = layout.made
         found += [*_links(root, made), *_directories(root, made), *_contents(root, made)]
-        said = {drift.path for drift in found}
+        said = {drift.where for drift in found}
         said |= {path for path, content in made.moves.items() if content in said}
         found += _entries(root, layout.entries, said)
         found += _foreign(root, made)
         text = root.read(TEMPLATE)
         if text is None or text.decode("utf-8", "surrogateescape") != template_of(layout):
             found.append(Drift(TEMPLATE, "it is not the plan that the record asks for" if text is not None else "it is missing", RUN))
-    return sorted({drift.path: drift for drift in reversed(found)}.values(), key=lambda drift: drift.path)
+    return sorted({drift.where: drift for drift in reversed(found)}.values(), key=lambda drift: drift.where)

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..errors import Fault, SiteError
 from . import network
@@ -28,7 +27,7 @@ class Doubt:
 
     def told(self) -> dict[str, str]:
         """Return it as a module does."""
-        return {"where": self.fault.where, "what": self.fault.what, "mend": self.fault.mend, "done": self.done}
+        return {**self.fault.told(), "done": self.done}
 
 
 class Doubts:
@@ -45,11 +44,6 @@ class Doubts:
             self.found.append(Doubt(fault, LEFT_OUT))
         else:
             self.faults.append(fault)
-
-    def left_out(self, faults: Iterable[Fault]) -> None:
-        """Take note of several."""
-        for fault in faults:
-            self.leave_out(fault)
 
     def sound_rows(self, table: Table, rows: Sequence[Row], places: Sequence[str], standing: Sequence[Row] = ()) -> list[Row]:
         """Return the rows that can be written; with `aside`, faulty ones are disabled, or left out where no table can hold them.
@@ -82,46 +76,31 @@ class Doubts:
 
         A new row that clashes is taken in disabled, one that would take the place of another is left out, and what stands stays.
         """
-        settled = list(changes)
+        settled = {(change.table.name, change.key): change for change in changes}
         while True:
-            after = after_changes(tables, settled)
-            brought = {(change.table.name, change.key): change for change in settled if change.after is not None and live(change.after)}
+            after = after_changes(tables, settled.values())
+            brought = {key for key, change in settled.items() if change.after is not None and live(change.after)}
             clashes = [
-                (TABLES[name], fault)
-                for name, rows in after.items()
-                for fault in check_table(TABLES[name], _brought_last(name, rows, brought))
+                (TABLES[name], fault) for name, rows in after.items() for fault in check_table(TABLES[name], _last(name, rows, brought))
             ]
             if not self.aside:
                 self.faults.extend(fault for _table, fault in clashes)
             if not clashes or not self.aside:
-                return settled
-            moved = self._set_aside(clashes, after, brought)
-            settled = [moved.get(id(change), change) for change in settled if moved.get(id(change), change) is not None]
-
-    def _set_aside(
-        self,
-        clashes: Sequence[tuple[Table, Fault]],
-        after: Mapping[str, Sequence[Row]],
-        brought: Mapping[tuple[str, tuple[str, ...]], Change],
-    ) -> dict[int, Change]:
-        """Return, by the identity of a change that brings a clashing row, what takes its place; faults where none brings it."""
-        moved: dict[int, Any] = {}
-        addresses = {name: {TABLES[name].address(row): row for row in rows} for name, rows in after.items()}
-        for table, fault in clashes:
-            row = addresses[table.name][fault.where.rpartition(": ")[0]]
-            change = brought.get((table.name, table.key_of(row)))
-            if change is None:
-                raise SiteError(fault)
-            if change.before is None:
-                moved[id(change)] = Change(table, None, clean(table, {**row, DISABLE.name: "yes"}))
-                self.found.append(Doubt(fault, DISABLED))
-            else:
-                moved[id(change)] = None
-                self.found.append(Doubt(fault, LEFT_OUT))
-        return moved
+                return list(settled.values())
+            rows_at = {(name, TABLES[name].address(row)): row for name, rows in after.items() for row in rows}
+            aside: dict[tuple[str, tuple[str, ...]], Change | None] = {}
+            for table, fault in clashes:
+                row = rows_at[table.name, fault.where.rpartition(": ")[0]]
+                key = (table.name, table.key_of(row))
+                if key not in brought:
+                    raise SiteError(fault)
+                is_new = settled[key].before is None
+                self.found.append(Doubt(fault, DISABLED if is_new else LEFT_OUT))
+                aside[key] = Change(table, None, clean(table, {**row, DISABLE.name: "yes"})) if is_new else None
+            settled = {key: change for key, was in settled.items() if (change := aside.get(key, was)) is not None}
 
 
-def _brought_last(name: str, rows: Sequence[Row], brought: Mapping[tuple[str, tuple[str, ...]], Change]) -> list[Row]:
+def _last(name: str, rows: Sequence[Row], brought: Collection[tuple[str, tuple[str, ...]]]) -> list[Row]:
     """Return the rows of a table, those that the import brings after those that stood: of two that clash the later one is named."""
     return sorted(rows, key=lambda row: (name, TABLES[name].key_of(row)) in brought)
 

@@ -147,7 +147,8 @@ class Import:
         groups = _groups([*tables.get(NODE.main.name, ()), *wanted.get(NODE.main.name, ([], [], set()))[0]])
         for kind, stanza, place in self._objects:
             if kind is GROUP:
-                doubts.left_out(membership_faults(f"group {stanza.name} ({place})", stanza.name, stanza.attributes, groups))
+                for fault in membership_faults(f"group {stanza.name} ({place})", stanza.name, stanza.attributes, groups):
+                    doubts.leave_out(fault)
         return wanted
 
 

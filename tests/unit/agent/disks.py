@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -103,6 +104,25 @@ class Disks:
         """Take a disk away."""
         self.attached.remove(disk)
         run("losetup", "--detach", disk.device)
+
+    def take_medium(self, disk: Disk) -> None:
+        """Leave the device there with nothing in it, as a drive that has not spun up; it stays this test's own."""
+        run("blockdev", "--flushbufs", disk.device)
+        shutil.copyfile(disk.image, self._aside(disk))
+        self._fill(disk, b"")
+
+    def give_medium(self, disk: Disk) -> None:
+        """Give the device its content again."""
+        self._fill(disk, self._aside(disk).read_bytes())
+
+    def _aside(self, disk: Disk) -> Path:
+        return disk.image.with_suffix(".aside")
+
+    def _fill(self, disk: Disk, content: bytes) -> None:
+        with open(disk.image, "r+b") as stream:
+            stream.truncate(0)
+            stream.write(content)
+        run("losetup", "--set-capacity", disk.device)
 
     def declare(self, node: Node, formattable: str = "", **settings: str) -> None:
         """Have the site name the label, the devices that may be formatted, and no long waits."""

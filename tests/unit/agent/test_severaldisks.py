@@ -32,7 +32,7 @@ def test_nothing_is_formatted_after_a_listed_disk_that_is_late_and_its_content_i
         link.symlink_to(first.device)
         assert told(boot(node))["message"] == "formatted"
         first.inside(f"echo 'a year of content' > {first.own(node)}/etc/kept")
-        disks.detach(first)
+        disks.take_medium(first)
         link.unlink()
         missed = boot(node)
         (message,) = failures(missed)
@@ -42,8 +42,8 @@ def test_nothing_is_formatted_after_a_listed_disk_that_is_late_and_its_content_i
         )
         assert f"{blank.device} is not formatted: it comes after {name}" in missed.text("console")
         assert blank.digest() == before
-        again = disks.attach(first.image)
-        link.symlink_to(again.device)
+        disks.give_medium(first)
+        link.symlink_to(first.device)
         done = boot(node, paths=["/etc/kept"])
         assert done.seen["/etc/kept"]["content"] == "a year of content\n", done.log
         assert told(done)["message"] == "-"

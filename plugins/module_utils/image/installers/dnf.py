@@ -18,7 +18,7 @@ from ..systems import ENTERPRISE_LINUX, FEDORA, major
 from ..tree import TreeFile, drop, put
 from .repositories import Repository
 from .rpm import RpmInstaller
-from .rpmtool import MEND, WORK, RpmTool
+from .rpmtool import MEND, WORK
 
 ARCHITECTURES = ("x86_64", "aarch64", "ppc64le", "s390x", "riscv64")
 OLDEST, NEWEST = 8, 9
@@ -80,7 +80,6 @@ class Dnf(RpmInstaller):
         order = self.order
         release = major(order.version)
         platform = f"platform:{'f' if order.family in FEDORA else 'el'}{release}"
-        # dnf takes the last two as paths of this machine first, and then as paths in the image, where nothing of them may stay.
         places = {"reposdir": f"{work}/repos", "varsdir": f"{work}/vars", "cachedir": f"{WORK}/cache", "logdir": f"{WORK}/log"}
         settings = {"module_platform_id": platform, "install_weak_deps": "0", "best": "1", "strict": "1", "keepcache": "0"}
         settings.update(places)
@@ -105,10 +104,10 @@ class Dnf(RpmInstaller):
         with open(os.path.join(work, "repos", "image.repo"), "w", encoding="utf-8") as stream:
             stream.write("\n".join(repository.text() for repository in repositories))
 
-    def run_pass(self, root: str, work: str, run: Pass, exclude: Sequence[str], tool: RpmTool) -> list[str]:
+    def run_pass(self, root: str, work: str, run: Pass, exclude: Sequence[str]) -> list[str]:
         """Install one run's packages; return the failures of scripts. Raises SiteError when anything named stays out."""
         excluded = [f"--exclude={','.join(exclude)}"] if exclude else []
-        text, failures = tool.run(
+        text, failures = self.tool.run(
             self._command(root, work, "--assumeyes", *excluded, "install", *self.packages(run.install)), root, run.environment, work=work
         )
         self._refuse_left_out(text, exclude)
@@ -134,10 +133,10 @@ class Dnf(RpmInstaller):
             for name in NO_INITRAMFS:
                 drop(root, f"/etc/kernel/install.d/{name}")
 
-    def solve(self, root: str, work: str, install: Sequence[str], exclude: Sequence[str], tool: RpmTool) -> dict[str, str]:
+    def solve(self, root: str, work: str, install: Sequence[str], exclude: Sequence[str]) -> dict[str, str]:
         """Return what installing `install` into an empty root would give."""
         excluded = [f"--exclude={','.join(exclude)}"] if exclude else []
-        _status, text = tool.try_run(self._command(root, work, "--assumeno", *excluded, "install", *self.packages(install)), work=work)
+        _status, text = self.tool.try_run(self._command(root, work, "--assumeno", *excluded, "install", *self.packages(install)), work=work)
         table = text.partition("Dependencies resolved.")[2].partition("Transaction Summary")[0]
         found = {name: re.sub(r"^0:", "", version) for name, version in OFFERED.findall(table)}
         if not found:

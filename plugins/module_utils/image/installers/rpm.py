@@ -69,14 +69,14 @@ class RpmInstaller:
             if passes and pinned:
                 passes[0] = Pass((*passes[0].install, *pinned), passes[0].before, passes[0].environment)
             for run in passes:
-                failures += self.run_pass(rootimg, work, run, order.packages.exclude, self.tool)
+                failures += self.run_pass(rootimg, work, run, order.packages.exclude)
             if order.others.passes:
                 self.prepare(work, self._with_others(repos, work))
             for run in order.others.passes:
                 failures += remove_packages(rootimg, list(run.before), self.tool)
                 exclude = [*order.packages.exclude, *(name for name in run.before if name not in run.install)]
                 if run.install:
-                    failures += self.run_pass(rootimg, work, run, exclude, self.tool)
+                    failures += self.run_pass(rootimg, work, run, exclude)
             failures += remove_packages(rootimg, order.remove, self.tool)
             warnings = settle_scripts(failures, order.scriptlets_warn)
             settle_database(rootimg, work, self.tool)
@@ -98,7 +98,7 @@ class RpmInstaller:
             root = os.path.join(scratch, "root")
             os.mkdir(root)
             install, exclude = order.at_once
-            found = self.solve(root, scratch, [*install, *self.pinned()], exclude, self.tool)
+            found = self.solve(root, scratch, [*install, *self.pinned()], exclude)
         return {name: version for name, version in found.items() if name not in order.remove}
 
     def installed(self, rootimg: str) -> dict[str, str]:
@@ -121,10 +121,10 @@ class RpmInstaller:
         """Write the tool's configuration below `work`."""
         raise NotImplementedError
 
-    def run_pass(self, root: str, work: str, run: Pass, exclude: Sequence[str], tool: RpmTool) -> list[str]:
+    def run_pass(self, root: str, work: str, run: Pass, exclude: Sequence[str]) -> list[str]:
         """Install one run's packages and return the failures of scripts."""
         raise NotImplementedError
 
-    def solve(self, root: str, work: str, install: Sequence[str], exclude: Sequence[str], tool: RpmTool) -> dict[str, str]:
+    def solve(self, root: str, work: str, install: Sequence[str], exclude: Sequence[str]) -> dict[str, str]:
         """Return what installing `install` into the empty `root` would give."""
         raise NotImplementedError

@@ -21,16 +21,21 @@ HOME = "/run/statelite-packages"
 """A directory that a script which writes into its home finds on the image's volatile /run."""
 
 WORK = f"{HOME}/work"
-"""Where a tool finds the directory of its work. A path that is meant in the image too leads to the image's volatile /run there."""
+"""Where a tool finds the directory of its work, on this machine and in the image, on the image's volatile /run: dnf and zypper take
+the paths of their caches and logs as paths in the image, wherever they lead, and nothing of them may stay there."""
 
 WITH_MACROS = f"""
 set -e
 mkdir -p {HOME}
 mount -t tmpfs -o mode=700 tmpfs {HOME}
 printf '%s' "$1" > {HOME}/.rpmmacros
-mkdir {WORK}
-[ -z "$2" ] || mount --bind "$2" {WORK}
-shift 2
+bind_work() {{
+    mkdir -p "$2{WORK}"
+    mount --bind "$1" "$2{WORK}"
+}}
+[ -z "$2" ] || bind_work "$2" ""
+[ -z "$2" ] || [ -z "$3" ] || bind_work "$2" "$3"
+shift 3
 status=0
 "$@" 2>&1 || status=$?
 echo "statelite-status $status"
@@ -69,9 +74,9 @@ class RpmTool:
     def try_run(self, command: list[str], root: str = "", environment: Mapping[str, str] | None = None, work: str = "") -> tuple[int, str]:
         """Run `command` beside the image at `root` ('' for none) and return its exit status and all that it wrote.
 
-        The directory `work` ('' for none) is at WORK for it.
+        The directory `work` ('' for none) is at WORK for it, in the image too.
         """
-        inside = ["sh", "-c", WITH_MACROS, "statelite", self.macros, work, *command]
+        inside = ["sh", "-c", WITH_MACROS, "statelite", self.macros, work, root, *command]
         text = run_command(
             beside_chroot(root, *inside) if root else alone(*inside),
             limit=self.limit,

@@ -16,7 +16,7 @@ from ..pkglist import Pass
 from ..systems import SUSE, major
 from .repositories import Repository
 from .rpm import RpmInstaller
-from .rpmtool import MEND, RpmTool
+from .rpmtool import MEND, WORK
 
 ARCHITECTURES = ("x86_64", "aarch64", "ppc64le", "s390x")
 OLDEST = 15
@@ -28,16 +28,7 @@ DONE = (0, 100, 101, 102, 103)
 SCRIPTS_FAILED = 107
 """Installed, but scripts of packages failed; 104 (no such package) and 106 (a repository left out) are failures."""
 
-BOUND = """
-set -e
-mkdir -p "$1$2"
-mount --bind "$3" "$1$2"
-shift 3
-exec "$@"
-"""
-"""zypper takes its cache below the root: the build's working directory lies there while it runs, on the volatile /run."""
-
-CACHE = "/run/statelite-zypp"
+CACHE = f"{WORK}/cache"
 LOCK = "type: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: {0}\n\n"
 KERNEL = re.compile(r"kernel-(?:default|azure|rt|64kb)(?:-(?:base|devel|extra|optional))?")
 
@@ -96,29 +87,28 @@ class Zypper(RpmInstaller):
         with open(os.path.join(work, "cache", "locks"), "w", encoding="utf-8") as stream:
             stream.write("".join(LOCK.format(name) for name in exclude))
         release = [f"--releasever={self.order.version}"] if self.order.version else []
-        places = [f"--root={root}", f"--reposd-dir={work}/repos", f"--cache-dir={CACHE}/cache"]
-        said = [self.program, "--non-interactive", "--no-color", *release, *places, *words]
-        return ["sh", "-c", BOUND, self.program, root, CACHE, f"{work}/cache", "env", f"ZYPP_CONF={work}/zypp.conf", *said]
+        places = [f"--root={root}", f"--reposd-dir={work}/repos", f"--cache-dir={CACHE}"]
+        return ["env", f"ZYPP_CONF={work}/zypp.conf", self.program, "--non-interactive", "--no-color", *release, *places, *words]
 
     def _install(self, names: Sequence[str], *words: str) -> list[str]:
         fixed = ["--no-recommends", "--auto-agree-with-licenses", "--download=in-advance"]
         return ["install", *fixed, *words, "--", *(self.named(name) for name in names)]
 
-    def _refresh(self, root: str, work: str, tool: RpmTool) -> None:
+    def _refresh(self, root: str, work: str) -> None:
         """Read every repository: an installation would leave out one that cannot be read, and say so long before its end."""
-        tool.run(self._command(root, work, (), "refresh"), root, name=self.program)
+        self.tool.run(self._command(root, work, (), "refresh"), root, name=self.program, work=work)
 
-    def run_pass(self, root: str, work: str, run: Pass, exclude: Sequence[str], tool: RpmTool) -> list[str]:
+    def run_pass(self, root: str, work: str, run: Pass, exclude: Sequence[str]) -> list[str]:
         """Install one run's packages; return the failures of scripts. Raises SiteError when anything named stays out."""
-        self._refresh(root, work, tool)
+        self._refresh(root, work)
         command = self._command(root, work, exclude, *self._install(run.install))
-        return tool.run(command, root, run.environment, good=DONE, scripts_failed=SCRIPTS_FAILED, name=self.program)[1]
+        return self.tool.run(command, root, run.environment, DONE, SCRIPTS_FAILED, self.program, work)[1]
 
-    def solve(self, root: str, work: str, install: Sequence[str], exclude: Sequence[str], tool: RpmTool) -> dict[str, str]:
+    def solve(self, root: str, work: str, install: Sequence[str], exclude: Sequence[str]) -> dict[str, str]:
         """Return what installing `install` into an empty root would give."""
-        self._refresh(root, work, tool)
+        self._refresh(root, work)
         words = ["--xmlout", *self._install(install, "--dry-run")]
-        _status, text = tool.try_run(self._command(root, work, exclude, *words), root)
+        _status, text = self.tool.try_run(self._command(root, work, exclude, *words), root, work=work)
         found = offered(text)
         if not found:
             raise SiteError.of(self.program, f"finds no packages to install; it said:\n{last_lines(messages(text))}", MEND)

@@ -26,18 +26,13 @@ empty_directory() { # $1 directory: 0 also when there is none
     done
 }
 
-seconds_up() {
-    read -r up _ < /proc/uptime
-    printf '%s' "${up%.*}"
-}
-
 look_for_disk() { # $1 label, $2 seconds: waits that long for one to show up; sets FOUND to the devices
     [ -z "$(command -v udevadm)" ] || timeout $(($2 + 5)) udevadm settle --timeout="$2" < /dev/null >> "$LOG" 2>&1 || :
-    until_then=$(($(seconds_up) + $2)) waiting=no
+    until_then=$(($(seconds_now) + $2)) waiting=no
     while :; do
         FOUND=$(labelled "$1" | tr '\n' ' ')
         FOUND=${FOUND% }
-        if [ -n "$FOUND" ] || [ "$(seconds_up)" -ge "$until_then" ]; then
+        if [ -n "$FOUND" ] || [ "$(seconds_now)" -ge "$until_then" ]; then
             return 0
         fi
         [ "$waiting" = yes ] || say "local disk: looking for the label $1 for $2 s"

@@ -134,7 +134,7 @@ def test_drift_is_told_at_its_path_with_what_to_do(root, name):
     path, act, words = DRIFTS[name]
     act(root)
     found = verdict(root.parents[2])
-    assert [(drift.path, words in drift.what) for drift in found.drift] == [(path, True)]
+    assert [(drift.where, words in drift.what) for drift in found.drift] == [(path, True)]
     assert all(drift.mend for drift in found.drift)
     assert not found.result()["clean"]
     assert any(line.startswith(f"drift {path}: ") for line in found.lines())
@@ -144,7 +144,7 @@ def test_what_is_missing_beside_the_tree_is_told(root):
     directory = root.parents[2]
     (root.parent / "kernel").unlink()
     (directory / "generations/.2.liteimg").mkdir()
-    assert [os.path.basename(drift.path) for drift in verdict(directory).drift] == [".2.liteimg", "kernel"]
+    assert [os.path.basename(drift.where) for drift in verdict(directory).drift] == [".2.liteimg", "kernel"]
 
 
 def test_a_run_that_was_cut_off_is_told(tmp_path):
@@ -160,7 +160,7 @@ def test_a_run_that_was_cut_off_is_told(tmp_path):
         Journal._step = stepped
         plan_image(site(TABLE), "img1", rootimgdir=str(tmp_path)).apply()
     os.wait()
-    drift = {item.path: item for item in verdict(tmp_path).drift}
+    drift = {item.where: item for item in verdict(tmp_path).drift}
     assert "a run was cut off with" in drift[str(tmp_path / ".liteimg/journal")].what
     plan_image(site(TABLE), "img1", rootimgdir=str(tmp_path)).apply()
     assert verdict(tmp_path).result()["clean"]
