@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -72,11 +73,21 @@ def faults_of(error: SiteError) -> list[dict[str, str]]:
     return [fault.told() for fault in error.faults]
 
 
+def named(error: SiteError | OSError) -> SiteError:
+    """Return the error with faults; what the operating system refused, and no room foresaw, names its path."""
+    if isinstance(error, SiteError):
+        return error
+    where = error.filename if error.filename is not None else "this machine"
+    place = os.fsdecode(where) if isinstance(where, bytes) else str(where)
+    mend = "See whether it is there, who may use it and whether there is room, then run again: what was begun is finished"
+    return SiteError.of(place, error.strerror or str(error), mend)
+
+
 def run(argument_spec: dict[str, Any], read_and_plan: Callable[..., Plan], **module_options: Any) -> None:
     """Run one module: build the plan from its options, show it, carry it out, exit.
 
     `read_and_plan` takes the option dictionary and a `warn` function and returns a Plan.
-    Every SiteError becomes one failed task that lists all faults.
+    Every SiteError becomes one failed task that lists all faults, and so does what the operating system refuses.
     """
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True, **module_options)
     report: dict[str, Any] = {"invocation": invocation_of(module.params)}
@@ -90,9 +101,9 @@ def run(argument_spec: dict[str, Any], read_and_plan: Callable[..., Plan], **mod
             if done is not None:
                 report.update(changed=bool(done), diff=diff_of(done))
         report.update(plan.result())
-    except SiteError as error:
+    except (SiteError, OSError) as error:
         report.pop("changed", None)
-        module.fail_json(msg=str(error), faults=faults_of(error), **report)
+        module.fail_json(msg=str(named(error)), faults=faults_of(named(error)), **report)
     module.exit_json(**report)
 
 
@@ -102,6 +113,6 @@ def run_info(argument_spec: dict[str, Any], read: Callable[..., dict[str, Any]],
     report: dict[str, Any] = {"invocation": invocation_of(module.params)}
     try:
         report.update(read(dict(module.params), module.warn))
-    except SiteError as error:
-        module.fail_json(msg=str(error), faults=faults_of(error), **report)
+    except (SiteError, OSError) as error:
+        module.fail_json(msg=str(named(error)), faults=faults_of(named(error)), **report)
     module.exit_json(changed=False, **report)

@@ -106,6 +106,18 @@ def test_every_fault_is_in_one_failure(capsys):
     assert "geheim" not in json.dumps(answer)
 
 
+@pytest.mark.parametrize("act", [run, run_info])
+def test_what_the_operating_system_refuses_names_its_path(capsys, act):
+    def refuse(_params, _warn):
+        with open("/proc/nowhere/file", encoding="utf-8"):
+            raise AssertionError
+
+    code, answer = answer_of(capsys, lambda: act(SPEC, refuse))
+    assert code == 1
+    assert [(fault["where"], fault["what"]) for fault in answer["faults"]] == [("/proc/nowhere/file", "No such file or directory")]
+    assert "changed" not in answer
+
+
 def test_a_module_that_reads_is_never_changed(capsys):
     assert answer_of(capsys, lambda: run_info(SPEC, lambda _params, _warn: {"rows": [1]}))[1] == {
         "changed": False,
