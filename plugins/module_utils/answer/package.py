@@ -1,28 +1,22 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The answer service as a plain package on the management node: the closure of `server.py`, read from what runs.
-
-A module is run from an archive that Ansible makes of it and of everything it imports, so the core reads its own
-sources through the loader that it was loaded by (architecture.md, The house).
-"""
+"""The answer service as a plain package on the management node: the closure of `server.py`, read from what runs."""
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import os
-import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import SiteError
+from ..program import CORE, PACKAGE, closure, own_source
 from . import server
 from .written import write_whole
 
-CORE = server.__name__.rsplit(".", 2)[0]
-PACKAGE = "diskless_statelite"
+SERVER = "/".join(server.__name__.split(".")[-2:]) + ".py"
 LAUNCHER = "answer-service"
 LAUNCHER_TEXT = f"""#!/usr/bin/python3
 # Written by the module diskless.statelite.answer_service.
@@ -36,45 +30,6 @@ from {PACKAGE}.answer.server import main
 sys.exit(main())
 """
 SPEC = {"dest": {"type": "path", "default": "/usr/lib/statelite"}}
-
-Read = Callable[[str], "bytes | None"]
-
-
-def own_source(path: str) -> bytes | None:
-    """Return the source of a file of the core, as it was shipped; None when there is no such file."""
-    try:
-        return pkgutil.get_data(CORE, path)
-    except OSError:
-        return None
-
-
-def _imported(path: str, source: bytes) -> Iterator[str]:
-    """Yield what a file imports from the core, as paths without suffix, relative to the core."""
-    above = path.split("/")[:-1]
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = above[: len(above) - node.level + 1] + (node.module.split(".") if node.module else [])
-            yield "/".join(base)
-            yield from ("/".join([*base, alias.name]) for alias in node.names)
-
-
-def closure(first: str, read: Read) -> dict[str, bytes]:
-    """Return path to source of `first` and of everything in the core that it imports, with the packages they lie in."""
-    found: dict[str, bytes] = {}
-    waiting = [first]
-    while waiting:
-        path = waiting.pop()
-        if path in found:
-            continue
-        source = read(path)
-        if source is None:
-            continue
-        found[path] = source
-        waiting.extend(f"{name}.py" for name in _imported(path, source))
-        waiting.append("/".join([*path.split("/")[:-1], "__init__.py"]))
-    for path in list(found):
-        found.setdefault("/".join([*path.split("/")[:-1], "__init__.py"]), b"")
-    return found
 
 
 @dataclass(frozen=True)
@@ -144,8 +99,8 @@ def _difference(path: str, content: bytes, mode: int) -> str:
 def plan_install(params: dict[str, Any], _warn: Callable[[str], None]) -> Install:
     """Return what makes `dest` hold the service as this collection has it."""
     dest = params["dest"].rstrip("/")
-    sources = closure("answer/server.py", own_source)
-    if "answer/server.py" not in sources:
+    sources = closure(SERVER, own_source)
+    if SERVER not in sources:
         raise SiteError.of(CORE, "the sources of the answer service are not in this module", "Install the collection again")
     wanted = {f"{PACKAGE}/{path}": (content, 0o644) for path, content in sorted(sources.items())}
     wanted[LAUNCHER] = (LAUNCHER_TEXT.encode(), 0o755)

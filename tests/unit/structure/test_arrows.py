@@ -11,14 +11,15 @@ from .house import CORE, MODULES, ROOMS, file_of, imports, modules, own, python_
 
 ARROWS = {
     "errors": set(),
+    "program": set(),
     "tables": set(),
     "apply": set(),
     "nodes": {"tables"},
     "lite": {"nodes", "tables", "apply"},
-    "image": {"nodes", "tables", "apply"},
+    "image": {"nodes", "tables", "apply", "program"},
     "boot": {"nodes", "tables", "apply"},
     "serve": {"nodes", "tables", "apply"},
-    "answer": {"tables", "nodes", "lite"},
+    "answer": {"tables", "nodes", "lite", "program"},
     "module": {"tables", "apply"},
 }
 """Everybody may use errors; only modules use module."""

@@ -9,7 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ansible_collections.diskless.statelite.plugins.module_utils.answer.package import PACKAGE, closure, own_source, plan_install
+from ansible_collections.diskless.statelite.plugins.module_utils.answer.package import plan_install
+from ansible_collections.diskless.statelite.plugins.module_utils.program import PACKAGE, closure, own_source
 
 
 def install(dest: Path) -> list[str]:
