@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import Image
+from .build_host import read_host, release_faults
 from .installers.order import Order
 from .installers.registry import Installer, installer_for, known_families
 from .packages import Others, read_exlist, read_others, read_packages, split_sources
@@ -86,15 +87,25 @@ def _row_faults(image: Image) -> list[Fault]:
     if image.osvers and family(image.osvers) not in known_families():
         mend = f"genimage builds {', '.join(known_families())}"
         faults.append(Fault(f"{where}, column osvers", f"'{image.osvers}' has no installer", mend))
+    return faults
+
+
+def machine_faults(image: Image, installer: Installer | None, other_release: bool = False) -> list[Fault]:
+    """Return why this machine can't build the image: its architecture, its own release, programs that it lacks."""
+    where = f"table osimage, imagename {image.name}"
+    faults = [] if other_release or not image.osvers else release_faults(image.osvers, read_host(), f"{where}, column osvers")
     here = os.uname().machine
     if image.osarch and image.osarch != here:
         mend = f"Build it on a machine of that architecture, or set osarch to {here}; emulated builds are not in this release"
         faults.append(Fault(f"{where}, column osarch", f"'{image.osarch}' is not this machine's architecture ({here})", mend))
-    return faults
+    return faults + (installer.machine_faults() if installer is not None else [])
 
 
-def define(image: Image, share: str, limit: float) -> Definition:
-    """Return the definition of `image`; raises SiteError with every fault of its rows, lists, scripts and sources."""
+def define(image: Image, share: str, limit: float, here: bool = True, other_release: bool = False) -> Definition:
+    """Return the definition of `image`; raises SiteError with every fault of its rows, lists, scripts and sources.
+
+    Of a build `here` this machine's own faults count too; `other_release` lets it run another release of the image's system.
+    """
     faults = _row_faults(image)
     where = f"table linuximage, imagename {image.name}"
     environment, wrong = parse_environment(image.column("environvar"), f"table osimage, imagename {image.name}, column environvar")
@@ -131,6 +142,8 @@ def define(image: Image, share: str, limit: float) -> Definition:
     installer = installer_for(order)
     if installer is not None:
         faults += installer.faults()
+    if here:
+        faults += machine_faults(image, installer, other_release)
     raise_faults(dict.fromkeys(faults))
     if installer is None:
         raise SiteError.of(where, "no installer was found", f"genimage builds {', '.join(known_families())}")

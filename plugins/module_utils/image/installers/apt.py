@@ -8,18 +8,18 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...apply.commands import ENVIRONMENT, run_command
+from ...apply.commands import run_command
 from ...apply.files import read_bytes
 from ...apply.removal import remove_tree
 from ...errors import Fault
 from ..mounts import alone
 from ..pkglist import Pass
 from ..sources import missing_directories, places_of
+from .machine import missing_programs
 from .order import Order
 from .repositories import linked
 
@@ -86,12 +86,19 @@ class Apt:
         version = ".".join(order.version.split(".")[: 1 if order.family == "debian" else 2])
         self.suite = SUITES.get((order.family, version), "")
 
+    def programs(self) -> list[tuple[str, str]]:
+        """Return the programs that this order takes, and the packages that bring them."""
+        indexes = any(source.directory for source in self.order.other_sources)
+        return [(self.program, self.program), *([("dpkg-scanpackages", "dpkg-dev")] if indexes else [])]
+
+    def machine_faults(self) -> list[Fault]:
+        """Return what this machine lacks for the order."""
+        return missing_programs(self.programs())
+
     def faults(self) -> list[Fault]:
-        """Return what is wrong with the order, or missing on this machine."""
+        """Return what is wrong with the order, on whatever machine it is carried out."""
         order = self.order
         found = []
-        if not shutil.which(self.program, path=ENVIRONMENT["PATH"]):
-            found.append(Fault(self.program, "is not installed on this machine", f"Install the package {self.program}"))
         if order.osarch not in ARCHITECTURES:
             found.append(Fault(order.where, f"{order.family} has no architecture {order.osarch}", f"Use one of {', '.join(ARCHITECTURES)}"))
         if not self.suite and not all(item.startswith("deb ") for item in order.pkgdir):
@@ -115,8 +122,6 @@ class Apt:
                 found.append(
                     Fault(order.other_where, f"'{source.place}' is no directory and no apt source", "Write `deb URL SUITE COMPONENT`")
                 )
-        if any(source.directory for source in order.other_sources) and not shutil.which("dpkg-scanpackages", path=ENVIRONMENT["PATH"]):
-            found.append(Fault("dpkg-scanpackages", "is not installed on this machine", "Install the package dpkg-dev"))
         return found + missing_directories(order.other_sources, order.others.directories, order.other_where)
 
     def _source_faults(self, item: str) -> list[Fault]:

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Sequence
 
-from ...apply.commands import ENVIRONMENT
 from ...apply.root import Root
 from ...errors import Fault, SiteError, raise_faults
 from ..pkglist import Pass
 from ..systems import ENTERPRISE_LINUX, FEDORA, major
 from ..tree import TreeFile, drop, put
+from .machine import program_path
 from .repositories import Repository
 from .rpm import RpmInstaller
 from .rpmtool import MEND, WORK
@@ -43,8 +42,15 @@ class Dnf(RpmInstaller):
     families = (*ENTERPRISE_LINUX, *FEDORA)
     program = "dnf"
 
+    def machine_faults(self) -> list[Fault]:
+        """Return what this machine lacks for the order."""
+        missing, program = super().machine_faults(), program_path(self.program)
+        if program and os.path.basename(os.path.realpath(program)) == "dnf5":
+            missing.append(Fault(program, "is dnf 5, whose answers genimage does not know", "Install dnf 4 (on Fedora the package dnf4)"))
+        return missing
+
     def faults(self) -> list[Fault]:
-        """Return what is wrong with the order, or missing on this machine."""
+        """Return what is wrong with the order, on whatever machine it is carried out."""
         order, found = self.order, super().faults()
         release = major(order.version)
         if not release or (order.family in ENTERPRISE_LINUX and release < OLDEST):
@@ -55,9 +61,6 @@ class Dnf(RpmInstaller):
             found.append(Fault(order.where, what, f"Use {order.family}{NEWEST}: later releases are not in this release"))
         if order.osarch not in ARCHITECTURES:
             found.append(Fault(order.where, f"{order.family} has no architecture {order.osarch}", f"Use one of {', '.join(ARCHITECTURES)}"))
-        program = shutil.which(self.program, path=ENVIRONMENT["PATH"])
-        if program and os.path.basename(os.path.realpath(program)) == "dnf5":
-            found.append(Fault(program, "is dnf 5, whose answers genimage does not know", "Install dnf 4 (on Fedora the package dnf4)"))
         return found
 
     def named(self, name: str) -> str:

@@ -17,8 +17,14 @@ from .zypper import Zypper
 class Installer(Protocol):
     """What genimage asks of a package manager; made from an Order."""
 
+    def programs(self) -> list[tuple[str, str]]:
+        """Return the programs that the order takes, and the packages that bring them."""
+
+    def machine_faults(self) -> list[Fault]:
+        """Return what this machine lacks for the order."""
+
     def faults(self) -> list[Fault]:
-        """Return what is wrong with the order, or missing on this machine."""
+        """Return what is wrong with the order, on whatever machine it is carried out."""
 
     def options(self) -> dict[str, Any]:
         """Return what decides the content besides the package list, for the build record."""

@@ -6,16 +6,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Sequence
 from typing import Any
 
-from ...apply.commands import ENVIRONMENT
 from ...apply.removal import remove_tree
 from ...errors import Fault
 from ..pkglist import Pass
 from ..sources import parse_source
+from .machine import missing_programs
 from .order import Order
 from .repositories import Repository, other_faults, other_repositories, parse_pkgdir, repositories
 from .rpmdb import installed, place_for, remove_packages, settle_database
@@ -36,17 +35,18 @@ class RpmInstaller:
         self.tool = RpmTool(place_for(order.family, order.version), dict(order.environment), order.limit)
         self.sources = [parse_source(item, order.where)[0] for item in order.pkgdir]
 
+    def programs(self) -> list[tuple[str, str]]:
+        """Return the programs that this order takes, and the packages that bring them."""
+        return [(self.program, self.program), *NEEDED, *([("createrepo_c", "createrepo-c")] if self.order.other_sources else [])]
+
+    def machine_faults(self) -> list[Fault]:
+        """Return what this machine lacks for the order."""
+        return missing_programs(self.programs())
+
     def faults(self) -> list[Fault]:
-        """Return what is wrong with the order, or missing on this machine."""
+        """Return what is wrong with the order, on whatever machine it is carried out."""
         order = self.order
-        needed = [(self.program, self.program), *NEEDED, *([("createrepo_c", "createrepo-c")] if order.other_sources else [])]
-        found = [
-            Fault(program, "is not installed on this machine", f"Install the package {package}")
-            for program, package in needed
-            if not shutil.which(program, path=ENVIRONMENT["PATH"])
-        ]
-        found += parse_pkgdir(order.pkgdir, order.where)[1]
-        return found + other_faults(order.other_sources, order.others.directories, order.other_where)
+        return parse_pkgdir(order.pkgdir, order.where)[1] + other_faults(order.other_sources, order.others.directories, order.other_where)
 
     def options(self) -> dict[str, Any]:
         """Return what decides the content besides the package lists."""

@@ -40,7 +40,7 @@ class Zypper(RpmInstaller):
     program = "zypper"
 
     def faults(self) -> list[Fault]:
-        """Return what is wrong with the order, or missing on this machine."""
+        """Return what is wrong with the order, on whatever machine it is carried out."""
         order, found = self.order, super().faults()
         release = major(order.version)
         if 0 < release < OLDEST and not order.family.startswith("opensuse"):
