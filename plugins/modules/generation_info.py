@@ -65,6 +65,9 @@ generations:
     published:
       description: Whether it is the one that nodeset writes boot files for.
       type: bool
+    withdrawn:
+      description: Why the site went back from it; empty when it did not.
+      type: str
     next_boot_of:
       description: Nodes whose boot files name it.
       type: list

@@ -136,6 +136,11 @@ changed_inputs:
   type: list
   elements: str
   sample: ["pkglist changed: +vim"]
+held:
+  description: The withdrawn generation that a build would come to again, and why it is withdrawn; empty when there is none.
+  returned: success
+  type: str
+  sample: "generation 5 is withdrawn since 2026-11-22T03:46:51Z: it does not boot"
 seconds:
   description: How long the build took.
   returned: success

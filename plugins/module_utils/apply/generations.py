@@ -4,6 +4,7 @@
 """The generations of one image directory: complete boot sets side by side, one of them current.
 
     <rootimgdir>/generations/<n>/{rootimg,kernel,initrd-statelite.gz,record.json}
+    <rootimgdir>/generations/<n>.withdrawn.json      the site went back from it (withdrawn.py)
     <rootimgdir>/current  -> generations/<n>         published by one rename
     <rootimgdir>/rootimg  -> current/rootimg         for people and the document's paths
 
@@ -21,6 +22,7 @@ from typing import Any
 
 from ..errors import SiteError
 from .files import LINK_IN_WORK, read_bytes, write_file, write_link
+from .withdrawn import marked, withdrawn
 
 KERNEL = "kernel"
 INITRD = "initrd-statelite.gz"
@@ -87,16 +89,21 @@ def current(rootimgdir: str) -> Generation | None:
     return Generation(rootimgdir, int(match.group(1)))
 
 
+def standing(rootimgdir: str) -> list[Generation]:
+    """Return the generations that a run may publish, oldest first: those that the site did not go back from."""
+    gone = withdrawn(rootimgdir)
+    return [generation for generation in generations(rootimgdir) if generation.number not in gone]
+
+
 def latest(rootimgdir: str) -> Generation | None:
-    """Return the newest generation, published or not; else the plain rootimg; else None."""
-    found = generations(rootimgdir)
+    """Return the newest generation that may be published, or is; else the plain rootimg; else None."""
+    found = standing(rootimgdir)
     return found[-1] if found else current(rootimgdir)
 
 
 def next_number(rootimgdir: str) -> int:
     """Return the number that the next generation of this directory gets."""
-    found = generations(rootimgdir)
-    return (found[-1].number or 0) + 1 if found else 1
+    return max([*(generation.number or 0 for generation in generations(rootimgdir)), *marked(rootimgdir)], default=0) + 1
 
 
 def staging(rootimgdir: str, number: int) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from ..apply.files import read_bytes
 from ..apply.generations import Generation, current, generations
 from ..apply.removal import mounts_under, remove_tree
+from ..apply.withdrawn import Withdrawal, history, mark_of, marked, withdrawn
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import Image, images, osimage
 from ..nodes.noderange import expand
@@ -46,22 +47,33 @@ class Holders:
 
     next: dict[str, int] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
+    rollbacks: Sequence[Withdrawal] = ()
 
     def runnable(self, numbers: list[int], published: int, dead: frozenset[str]) -> dict[int, list[str]]:
         """Return the nodes that may run each generation.
 
         A node tells the service once that it booted, and not at all while that is away. So it may run whatever it could have
         booted since the boot that it told of: from that generation to the published one or the one of its boot file. One
-        that never told of any boot may run every generation.
+        that never told of any boot may run every generation. Where the site went back, the two ends of that are one range.
         """
         found: dict[int, list[str]] = {number: [] for number in numbers}
         for node in sorted({*self.next, *self.last} - dead):
             known = [each[node] for each in (self.last, self.next) if node in each]
-            lowest = min([*known, published]) if node in self.last else 0
+            lowest, highest = self._widened(min([*known, published]) if node in self.last else 0, max([*known, published]))
             for number in numbers:
-                if lowest <= number <= max([*known, published]):
+                if lowest <= number <= highest:
                     found[number].append(node)
         return found
+
+    def _widened(self, lowest: int, highest: int) -> tuple[int, int]:
+        """Return the range with both ends of every rollback that one end of lies in it."""
+        ends = [(each.to, each.generation) for each in self.rollbacks]
+        while True:
+            touching = [end for pair in ends if any(lowest <= end <= highest for end in pair) for end in pair]
+            wider = min([lowest, *touching]), max([highest, *touching])
+            if wider == (lowest, highest):
+                return wider
+            lowest, highest = wider
 
 
 def boot_files(site: str) -> Iterable[tuple[str, str]]:
@@ -86,7 +98,7 @@ def holders_of(rootimgdir: str, names: frozenset[str], site: str, spool: str) ->
     A boot file counts by the root or by the image that it names. A node whose boot file counts counts whatever the image was
     called when it told of a boot. Raises SiteError for a record or a report that can't be read: what is not known may be needed.
     """
-    holders = Holders()
+    holders = Holders(rollbacks=history(rootimgdir))
     real = os.path.realpath(rootimgdir)
     for node, text in boot_files(site):
         words = dict(WORD.findall(text))
@@ -112,20 +124,30 @@ def reasons_of(rootimgdir: str, holders: Holders, keep: int, dead: frozenset[str
     published = current(rootimgdir)
     number = published.number if published else None
     runnable = holders.runnable(found, number or max(found, default=0), dead)
+    gone = withdrawn(rootimgdir)
+    newest = [each for each in found if each not in gone][-keep:]
     reasons: Reasons = {each: [] for each in found}
     for each in found:
         following = sorted(node for node, named in holders.next.items() if named == each)
         if each == number:
             reasons[each].append("published")
-        if number is None or each > number:
+        if each in gone and (each > (number or 0) or not _built_since(rootimgdir, each, newest)):
+            reasons[each].append(f"withdrawn: {gone[each].reason}")
+        elif number is None or each > number:
             reasons[each].append("not published yet")
-        if each in found[-keep:]:
+        if each in newest:
             reasons[each].append(f"one of the newest {keep}")
         if following:
             reasons[each].append(f"next boot of {_some(following)}")
         if runnable[each]:
             reasons[each].append(f"may be run by {_some(runnable[each])}")
     return reasons
+
+
+def _built_since(rootimgdir: str, number: int, others: Sequence[int]) -> bool:
+    """Return whether one of the others was built after generation `number`: until then genimage would build that one again."""
+    built = {each: str(Generation(rootimgdir, each).record().get("built", "")) for each in (number, *others)}
+    return any(built[each] > built[number] for each in others)
 
 
 class PrunePlan:
@@ -162,13 +184,15 @@ class PrunePlan:
 
 
 def _left(rootimgdir: str) -> list[str]:
-    """Return what is on its way out of the directory."""
+    """Return what is on its way out of the directory, and marks of generations that are no more."""
     directory = os.path.join(rootimgdir, "generations")
     names = os.listdir(directory) if os.path.isdir(directory) else []
-    return [os.path.join(directory, name) for name in sorted(names) if GONE.fullmatch(name)]
+    stale = [mark_of(rootimgdir, number) for number in marked(rootimgdir) if str(number) not in names]
+    return [os.path.join(directory, name) for name in sorted(names) if GONE.fullmatch(name)] + stale
 
 
-def _site(params: Mapping[str, Any]) -> tuple[Site, str, Image, frozenset[str]]:
+def read_site(params: Mapping[str, Any]) -> tuple[Site, str, Image, frozenset[str]]:
+    """Return the site, the path of its database, the image, and the names of all images with the same directory."""
     with open_store(params["site"]) as store:
         site = Site(store.tables())
         path = store.path
@@ -180,11 +204,11 @@ def _site(params: Mapping[str, Any]) -> tuple[Site, str, Image, frozenset[str]]:
     return site, path, image, frozenset(each.name for each in images(site) if same(each.rootimgdir, image.rootimgdir))
 
 
-def read_and_plan(params: Mapping[str, Any], _warn: Callable[[str], None]) -> PrunePlan:
+def plan_prune(params: Mapping[str, Any]) -> PrunePlan:
     """Return the plan that removes what nobody needs; raises SiteError where that can't be known."""
     if params["keep"] < 1:
         raise SiteError.of("keep", f"{params['keep']} would keep no generation", "Keep at least 1")
-    view, path, image, names = _site(params)
+    view, path, image, names = read_site(params)
     dead = frozenset(expand(view, params["dead"])) if params["dead"] else frozenset()
     reasons = reasons_of(image.rootimgdir, holders_of(image.rootimgdir, names, path, params["spool"]), params["keep"], dead)
     going = [generation for generation in generations(image.rootimgdir) if not reasons[generation.number or 0]]
@@ -210,13 +234,14 @@ def _pairs(site: str, names: frozenset[str], going: set[int | None]) -> list[str
 
 def read_generations(params: Mapping[str, Any], _warn: Callable[[str], None]) -> dict[str, Any]:
     """Return the generations of an image, and who needs them."""
-    _view, path, image, names = _site(params)
+    _view, path, image, names = read_site(params)
     holders = holders_of(image.rootimgdir, names, path, params["spool"])
     found = generations(image.rootimgdir)
     numbers = [generation.number or 0 for generation in found]
     published = current(image.rootimgdir)
     shown = published.number if published else None
     runnable = holders.runnable(numbers, shown or max(numbers, default=0), frozenset())
+    gone = withdrawn(image.rootimgdir)
     told = []
     for generation, number in zip(found, numbers):
         record = generation.record()
@@ -228,6 +253,7 @@ def read_generations(params: Mapping[str, Any], _warn: Callable[[str], None]) ->
                 "kernel_version": record.get("kernel_version"),
                 "packages": len(record.get("packages") or ()),
                 "published": number == shown,
+                "withdrawn": gone[number].reason if number in gone else "",
                 "next_boot_of": sorted(node for node, named in holders.next.items() if named == number),
                 "may_be_run_by": runnable[number],
             }
@@ -238,6 +264,7 @@ def read_generations(params: Mapping[str, Any], _warn: Callable[[str], None]) ->
 def _line(one: Mapping[str, Any]) -> str:
     words = [f"{one['generation']}: built {one['built'] or 'at a time unknown'}, kernel {one['kernel_version'] or 'unknown'}"]
     words += ["published"] if one["published"] else []
+    words += [f"withdrawn: {one['withdrawn']}"] if one["withdrawn"] else []
     words += [f"next boot of {_some(one['next_boot_of'])}"] if one["next_boot_of"] else []
     words += [f"may be run by {_some(one['may_be_run_by'])}"] if one["may_be_run_by"] else []
     return ", ".join(words) + "\n"

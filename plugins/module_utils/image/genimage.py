@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..apply.generations import INITRD, KERNEL, Generation, current, generations, next_number, publish
+from ..apply.generations import INITRD, KERNEL, Generation, current, next_number, publish, standing
+from ..apply.withdrawn import Withdrawal, withdrawn
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import osimage
 from ..nodes.site import Site
@@ -50,6 +51,7 @@ class Genimage:
     limit: float
     warn: Callable[[str], None] = field(default=lambda _text: None, repr=False)
     seconds: float = 0
+    held: Withdrawal | None = None
 
     def __post_init__(self) -> None:
         self._lines = self._plan()
@@ -82,6 +84,8 @@ class Genimage:
             if newest != self.newest:
                 self.newest = newest
                 self.reasons = why(self.inputs, newest)
+                self.held = held_by(self.definition.image.rootimgdir, self.inputs, None) if self.reasons else None
+                self.reasons = [] if self.held else self.reasons
                 self._lines = self._plan()
             if self.reasons:
                 self.newest = build(self.definition, self.inputs, self.limit)
@@ -104,14 +108,36 @@ class Genimage:
             "packages": len(record.get("packages", {})),
             "packages_read": record.get("packages_read"),
             "changed_inputs": self.reasons,
+            "held": self.held.words() if self.held else "",
             "seconds": self.seconds,
         }
 
 
 def newest_generation(rootimgdir: str) -> Generation | None:
-    """Return the newest generation, published or not; a plain rootimg made elsewhere is none."""
-    found = generations(rootimgdir)
+    """Return the newest generation, published or not, that the site did not go back from; a plain rootimg made elsewhere is none."""
+    found = standing(rootimgdir)
     return found[-1] if found else None
+
+
+def held_by(rootimgdir: str, inputs: Inputs, offered: Mapping[str, str] | None) -> Withdrawal | None:
+    """Return the withdrawn generation that a build of `inputs` would come to again; it is not built until they change.
+
+    `offered` are the packages that the repositories would give, None when they were not asked.
+    """
+    for number, mark in sorted(withdrawn(rootimgdir).items(), reverse=True):
+        generation = Generation(rootimgdir, number)
+        if not os.path.isdir(generation.path) or why(inputs, generation):
+            continue
+        if offered is None or not package_differences(_offered_then(generation), offered):
+            return mark
+    return None
+
+
+def _offered_then(generation: Generation) -> Mapping[str, str]:
+    """Return the packages that the repositories gave when a generation was built."""
+    record = generation.record()
+    found: Mapping[str, str] = record.get("offered") or record.get("packages", {})
+    return found
 
 
 def why(inputs: Inputs, newest: Generation | None) -> list[str]:
@@ -158,10 +184,14 @@ def plan_genimage(site: Site, params: Mapping[str, Any], warn: Callable[[str], N
     inputs = gather(definition, agent, overlay, credentials)
     newest = newest_generation(definition.image.rootimgdir)
     reasons = ["a build is asked for"] if params["force"] else why(inputs, newest)
+    offered = None
     if newest is not None and not reasons and params["refresh"]:
-        record = newest.record()
-        reasons = package_differences(record.get("offered") or record.get("packages", {}), definition.installer.candidates())
-    return Genimage(definition, inputs, newest, reasons, params["limit"], warn)
+        offered = definition.installer.candidates()
+        reasons = package_differences(_offered_then(newest), offered)
+    held = held_by(definition.image.rootimgdir, inputs, offered) if reasons and newest is not None and not params["force"] else None
+    if held is not None:
+        warn(f"image {definition.image.name}: {held.words()}. What is declared now comes to the same, so nothing is built")
+    return Genimage(definition, inputs, newest, [] if held else reasons, params["limit"], warn, held=held)
 
 
 def read_and_plan(params: Mapping[str, Any], warn: Callable[[str], None]) -> Genimage:

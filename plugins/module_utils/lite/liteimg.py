@@ -24,6 +24,7 @@ from ..apply.commands import run_command
 from ..apply.files import sync_directory
 from ..apply.generations import ROOTIMG, Generation, current, latest, next_number, publish
 from ..apply.lock import only_run
+from ..apply.withdrawn import Withdrawal, withdrawn
 from ..errors import SiteError
 from ..nodes.images import Image, image_of, osimage
 from ..nodes.site import Site
@@ -206,7 +207,10 @@ def _looked_at(site: Site, name: str, rootimgdir: str | None) -> tuple[Image, Ge
 
 def known_image(site: Site, name: str, in_use: bool = False, rootimgdir: str | None = None) -> tuple[Known | None, str]:
     """Return the plan of an image that is known to be as its rows ask, else None; and the digest of the rows."""
-    image, base = _looked_at(site, name, rootimgdir)
+    return _known(site, *_looked_at(site, name, rootimgdir), in_use)
+
+
+def _known(site: Site, image: Image, base: Generation, in_use: bool) -> tuple[Known | None, str]:
     digest = digest_of(site, image)
     published = current(base.rootimgdir)
     told = recall(base.rootimg, digest) if base.number is None or base == published else None
@@ -221,7 +225,10 @@ def plan_image(site: Site, name: str, present: bool = True, in_use: bool = False
 
     `in_use` allows to change a tree that nodes may be running from. Raises SiteError with every fault.
     """
-    image, base = _looked_at(site, name, rootimgdir)
+    return _planned(site, *_looked_at(site, name, rootimgdir), present, in_use)
+
+
+def _planned(site: Site, image: Image, base: Generation, present: bool, in_use: bool) -> LiteimgPlan:
     with uncollected():
         plan = _plan(site, image, base, present, in_use)
     plan.shadowed = shadowed_rows(site, image, plan.tree.wanted.entries or ())
@@ -235,7 +242,7 @@ def _plan(site: Site, image: Image, base: Generation, present: bool, in_use: boo
     published = current(directory)
     affected = nodes_of(site, image.name)
     if base.number is None:
-        exporter = exporter_of(base.rootimg, exported_paths()) if tree.lines() and not in_use else None
+        exporter = exporter_of(base.rootimg, exported_paths()) if tree.changes and not in_use else None
         if exporter is not None:
             names = ", ".join(affected) or "none by the tables"
             raise SiteError.of(
@@ -246,13 +253,13 @@ def _plan(site: Site, image: Image, base: Generation, present: bool, in_use: boo
         return LiteimgPlan(image.name, base, base, tree, False, affected if in_use else [])
     if base != published:
         return LiteimgPlan(image.name, base, base, tree, present)
-    if not present and (tree.begun or (in_use and tree.lines())):
+    if not present and (tree.begun or (in_use and tree.changes)):
         what = "a run on the published tree was cut off" if tree.begun else "nodes could not boot the published generation any more"
         mend = (
             "Run liteimg with state present first" if tree.begun else "Leave in_use out: the tree is given back as a generation of its own"
         )
         raise SiteError.of(base.rootimg, what, mend)
-    if not tree.lines() or in_use or tree.begun:
+    if not tree.changes or in_use or tree.begun:
         return LiteimgPlan(image.name, base, base, tree, False, affected if in_use else [])
     return LiteimgPlan(image.name, base, replace(base, number=next_number(directory)), tree, present)
 
@@ -266,15 +273,30 @@ def plan_liteimg(params: Mapping[str, Any], warn: Warn) -> LiteimgPlan | Known:
 
 def plan_site(site: Site, name: str, present: bool, in_use: bool, rootimgdir: str | None, warn: Warn) -> LiteimgPlan | Known:
     """Return the plan of an image, a known one without looking into it."""
-    known, digest = known_image(site, name, in_use, rootimgdir) if present else (None, "")
+    image, base = _looked_at(site, name, rootimgdir)
+    known, digest = _known(site, image, base, in_use) if present else (None, "")
     if known is not None:
         for text in known.told.pop("warnings", []):
             warn(text)
         return known
-    plan = plan_image(site, name, present, in_use, rootimgdir)
+    plan = _planned(site, image, base, present, in_use)
+    held = _held_by(plan) if present and plan.copies else None
+    if held is not None:
+        warn(f"image {plan.image}: {held.words()}. It is laid out as the rows ask, so generation {plan.base.number} stays as it is")
+        return Known({**plan.result(), "rootimg": plan.base.rootimg, "generation": plan.base.number, "published": True})
     plan.digest = digest
     warn_of_satisfied(plan, warn)
     return plan
+
+
+def _held_by(plan: LiteimgPlan) -> Withdrawal | None:
+    """Return the withdrawn generation that is laid out as a changed copy of the published one would be, if there is one."""
+    directory = plan.base.rootimgdir
+    for number, mark in sorted(withdrawn(directory).items(), reverse=True):
+        rootimg = Generation(directory, number).rootimg
+        if os.path.isdir(rootimg) and not plan_tree(rootimg, plan.tree.wanted).lines():
+            return mark
+    return None
 
 
 def warn_of_satisfied(plan: LiteimgPlan, warn: Warn) -> None:

@@ -61,6 +61,11 @@ class TreePlan:
     looked: Mapping[str, Found | None] = field(default_factory=dict)
     walked: Iterable[str] = ()
 
+    @property
+    def changes(self) -> bool:
+        """The tree is not as wanted."""
+        return bool(self.begun or self.operations)
+
     def lines(self) -> list[str]:
         """Return what will be done, path by path; empty when the tree is as wanted."""
         if self.begun:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.boot import retention
 from ansible_collections.diskless.statelite.plugins.module_utils.boot.record import record_path, update
-from ansible_collections.diskless.statelite.plugins.module_utils.boot.retention import read_and_plan, read_generations
+from ansible_collections.diskless.statelite.plugins.module_utils.boot.retention import plan_prune, read_generations
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.plan import plan_table
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.schema import TABLES
@@ -60,7 +60,7 @@ class Server:
         (self.spool / f"{node}.failure.json").write_text(json.dumps(told), encoding="utf-8")
 
     def plan(self, **options: Any):
-        return read_and_plan({"image": "img", "keep": 1, "dead": None, "spool": str(self.spool), "site": str(self.site), **options}, print)
+        return plan_prune({"image": "img", "keep": 1, "dead": None, "spool": str(self.spool), "site": str(self.site), **options})
 
     def left(self) -> list[str]:
         return sorted(os.listdir(self.images / "generations"))

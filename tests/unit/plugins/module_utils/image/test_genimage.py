@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import Generation
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import Generation, publish
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.lock import only_run
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.withdrawn import lift, withdraw
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.image.build import staging_left
 from ansible_collections.diskless.statelite.plugins.module_utils.image.genimage import SPEC, Genimage, plan_genimage
@@ -177,3 +178,32 @@ def test_a_custom_list_comes_before_ours(made: Made) -> None:
     (custom / "compute.pkglist").write_text("nano\n")
     plan = plan_genimage(Site({"osimage": [made.osimage], "linuximage": [made.linuximage], "site": [site]}), made.params)
     assert plan.definition.packages.install == ("nano",)
+
+
+def test_a_withdrawn_generation_is_not_built_again_until_what_is_declared_changes(made: Made) -> None:
+    made.build(1)
+    (made.path / "share/pkglist/compute.debian12.pkglist").write_text("vim\nnano\nlinux-image-amd64\n")
+    made.build(2)
+    withdraw(str(made.path / "image"), 2, 1, "nano does not work")
+    plan = made.plan()
+    assert plan.lines() == []
+    assert plan.result()["generation"] == 1
+    assert plan.result()["held"].endswith("nano does not work")
+    made.params["force"] = True
+    assert made.plan().lines() == [f"i: build generation 3 in {made.path}/image", "i: a build is asked for"]
+    made.params["force"] = False
+    (made.path / "share/pkglist/compute.debian12.pkglist").write_text("vim\nless\nlinux-image-amd64\n")
+    assert "i: pkglist changed: +less" in made.plan().lines()
+    lift(str(made.path / "image"), 2)
+    (made.path / "share/pkglist/compute.debian12.pkglist").write_text("vim\nnano\nlinux-image-amd64\n")
+    assert (made.plan().lines(), made.plan().result()["generation"]) == ([], 2)
+
+
+def test_a_withdrawn_image_for_netboot_is_not_published_again(made: Made) -> None:
+    made.osimage["provmethod"] = "netboot"
+    made.build(1)
+    made.build(2)
+    publish(Generation(str(made.path / "image"), 1))
+    assert made.plan().lines() == ["i: publish generation 2"]
+    withdraw(str(made.path / "image"), 2, 1, "bad")
+    assert made.plan().lines() == []

@@ -10,11 +10,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import Generation, current, latest
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import Generation, current, latest, publish
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.withdrawn import lift, withdraw
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.lite import inuse, liteimg
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.layout import read_layout
-from ansible_collections.diskless.statelite.plugins.module_utils.lite.liteimg import plan_image, plan_liteimg
+from ansible_collections.diskless.statelite.plugins.module_utils.lite.liteimg import plan_image, plan_liteimg, plan_site
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.served import Layouts, generation_of
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.images import osimage
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
@@ -127,6 +128,22 @@ def test_the_newest_generation_counts_not_the_published_one(tmp_path):
     done = run(tmp_path, FIRST)
     assert done["generation"] == 2
     assert os.readlink(tmp_path / "current") == "generations/2"
+
+
+def test_a_withdrawn_generation_is_never_published_again_until_the_rows_change(tmp_path):
+    generation(tmp_path, 1)
+    run(tmp_path, FIRST)
+    run(tmp_path, SECOND)
+    withdraw(str(tmp_path), 2, 1, "n1 did not come up")
+    publish(Generation(str(tmp_path), 1))
+    warned: list[str] = []
+    held = plan_site(site(SECOND), "img1", True, False, str(tmp_path), warned.append)
+    assert (held.lines(), held.result()["generation"], held.result()["published"]) == ([], 1, True)
+    assert any("generation 2 is withdrawn" in text and "n1 did not come up" in text for text in warned)
+    other = plan_site(site({**SECOND, "/etc/other": "tmpfs"}), "img1", True, False, str(tmp_path), warned.append)
+    assert other.lines()[0] == "new generation 3 from 1"
+    lift(str(tmp_path), 2)
+    assert plan_site(site(SECOND), "img1", True, False, str(tmp_path), warned.append).lines() == ["publish generation 2"]
 
 
 def test_a_plain_tree_is_changed_in_place(tmp_path):
