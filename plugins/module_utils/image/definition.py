@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import Image
 from .build_host import read_host, release_faults
+from .emulation import build_faults
 from .installers.order import Order
 from .installers.registry import Installer, installer_for, known_families
 from .packages import Others, read_exlist, read_others, read_packages, split_sources
@@ -94,11 +95,8 @@ def machine_faults(image: Image, installer: Installer | None, other_release: boo
     """Return why this machine can't build the image: its architecture, its own release, programs that it lacks."""
     where = f"table osimage, imagename {image.name}"
     faults = [] if other_release or not image.osvers else release_faults(image.osvers, read_host(), f"{where}, column osvers")
-    here = os.uname().machine
-    if image.osarch and image.osarch != here:
-        mend = f"Build it on a machine of that architecture, or set osarch to {here}; emulated builds are not in this release"
-        faults.append(Fault(f"{where}, column osarch", f"'{image.osarch}' is not this machine's architecture ({here})", mend))
-    return faults + (installer.machine_faults() if installer is not None else [])
+    foreign = build_faults(image.osarch, f"{where}, column osarch") if image.osarch else []
+    return faults + foreign + (installer.machine_faults() if installer is not None else [])
 
 
 def define(image: Image, share: str, limit: float, here: bool = True, other_release: bool = False) -> Definition:

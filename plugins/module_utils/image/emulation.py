@@ -125,15 +125,19 @@ def mounted(binfmt: str = BINFMT) -> bool:
     return os.path.exists(os.path.join(binfmt, "register"))
 
 
-def run_probe(arch: str) -> str | None:
-    """Run a program of an architecture; return None when it does what it says, else what happened instead."""
+def run_probe(arch: str, chrooted: bool = False) -> str | None:
+    """Run a program of an architecture; return None when it does what it says, else what happened instead.
+
+    `chrooted` runs it with an empty directory as its root, as everything of an image runs; that takes root.
+    """
     with tempfile.TemporaryDirectory(prefix="statelite-probe-") as directory:
         path = os.path.join(directory, f"probe-{arch}")
         with open(path, "wb") as stream:
             stream.write(probe_program(arch))
         os.chmod(path, 0o755)
+        command = ["chroot", directory, f"/probe-{arch}"] if chrooted else [path]
         try:
-            done = subprocess.run([path], env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_LIMIT, check=False)
+            done = subprocess.run(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_LIMIT, check=False)
         except subprocess.TimeoutExpired:
             return f"it did not end within {PROBE_LIMIT:g} s"
         except OSError as error:
@@ -156,7 +160,7 @@ def emulation_faults(arch: str, binfmt: str = BINFMT) -> list[Fault]:
     if happened is not None:
         return [_cause(arch, found, happened, binfmt)]
     if found is None:
-        return []
+        return _unknown(arch)
     faults = []
     if "F" not in found.flags:
         what = f"the handler {handler(arch)} has no flag F: in a chroot {found.interpreter} is not found"
@@ -165,6 +169,21 @@ def emulation_faults(arch: str, binfmt: str = BINFMT) -> list[Fault]:
         what = f"{found.interpreter} is gone: the handler {handler(arch)} works until this machine boots again"
         faults.append(Fault(where, what, ROLE))
     return faults
+
+
+def _unknown(arch: str) -> list[Fault]:
+    """Return the fault of programs that run by a handler of another name, or one that this container does not see."""
+    happened = run_probe(arch, chrooted=True) if os.geteuid() == 0 else None
+    if happened is None:
+        return []
+    what = f"its programs run here and not in a chroot ({happened}): whatever runs them is registered without flag F"
+    return [Fault(f"architecture {arch}", what, ROLE)]
+
+
+def build_faults(osarch: str, where: str) -> list[Fault]:
+    """Return why this machine can't build an image of the architecture that the place `where` declares; none for its own."""
+    mend = "{0}, or build the image on a machine of that architecture"
+    return [Fault(where, f"{fault.where}: {fault.what}", mend.format(fault.mend)) for fault in emulation_faults(osarch)]
 
 
 def _cause(arch: str, found: Handler | None, happened: str, binfmt: str) -> Fault:

@@ -28,8 +28,10 @@ DRIVERS = ("af_packet", "nfs", "nfsv3", "nfsv4", "overlay", "virtio_net", "virti
 NETDRIVERS = {
     "x86_64": ("tg3", "bnx2", "bnx2x", "e1000", "e1000e", "igb", "mlx4_en", "be2net"),
     "aarch64": ("tg3", "bnx2", "bnx2x", "e1000e", "igb", "mlx4_en"),
+    "ppc64le": ("ibmveth", "ibmvnic", "tg3", "bnx2x", "e1000e", "igb", "i40e", "mlx4_en", "mlx5_core"),
 }
-"""Network drivers that go in when the kernel has them (behaviour.md f.2); linuximage.netdrivers adds to them."""
+"""Network drivers that go in when the kernel has them (behaviour.md f.2, but for ppc64le, where the original has none);
+linuximage.netdrivers adds to them."""
 
 KERNEL_NAMES = ("vmlinuz", "vmlinux", "image", "Image")
 RESCUE = "0-rescue-"

@@ -36,7 +36,7 @@ SUITES = {
 COMPONENTS = {"debian": ("main",), "ubuntu": ("main", "universe")}
 """What a plain URL or directory stands for."""
 
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64el", "riscv64": "riscv64", "s390x": "s390x"}
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64el", "ppc64": "ppc64", "riscv64": "riscv64", "s390x": "s390x"}
 
 SIMULATED = re.compile(r"^Inst (\S+) (?:\[[^]]*\] )?\((\S+)", re.MULTILINE)
 DEB_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>[a-z+]+:\S+)\s+(?P<suite>\S+)(?P<components>(?:\s+\S+)*)")
@@ -89,7 +89,12 @@ class Apt:
     def programs(self) -> list[tuple[str, str]]:
         """Return the programs that this order takes, and the packages that bring them."""
         indexes = any(source.directory for source in self.order.other_sources)
-        return [(self.program, self.program), *([("dpkg-scanpackages", "dpkg-dev")] if indexes else [])]
+        foreign = self.order.osarch != os.uname().machine  # mmdebstrap asks arch-test whether programs of an architecture run
+        return [
+            (self.program, self.program),
+            *([("arch-test", "arch-test")] if foreign else []),
+            *([("dpkg-scanpackages", "dpkg-dev")] if indexes else []),
+        ]
 
     def machine_faults(self) -> list[Fault]:
         """Return what this machine lacks for the order."""

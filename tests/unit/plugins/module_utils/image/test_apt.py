@@ -60,6 +60,14 @@ def test_packages_kept_out_and_the_kernel_asked_for_reach_apt() -> None:
     assert "--architectures=amd64" in arguments
 
 
+@pytest.mark.parametrize(("osarch", "name"), [("aarch64", "arm64"), ("ppc64le", "ppc64el"), ("s390x", "s390x"), ("riscv64", "riscv64")])
+def test_another_architecture_has_debians_name_and_takes_what_asks_whether_its_programs_run(osarch: str, name: str) -> None:
+    foreign = osarch != os.uname().machine
+    assert f"--architectures={name}" in Apt(order("http://m/d", osarch=osarch)).arguments()
+    assert (("arch-test", "arch-test") in Apt(order("http://m/d", osarch=osarch)).programs()) == foreign
+    assert ("arch-test", "arch-test") not in Apt(order("http://m/d", osarch=os.uname().machine)).programs()
+
+
 def test_a_directory_must_hold_the_suite(tmp_path: object) -> None:
     assert "holds no dists/bookworm" in str(Apt(order(str(tmp_path))).faults()[-1])
     os.makedirs(f"{tmp_path}/dists/bookworm")

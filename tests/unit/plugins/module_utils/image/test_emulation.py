@@ -137,6 +137,13 @@ told["missing"] = faults("aarch64")
 forget()
 register(good.replace("qemu-aarch64-static", "qemu-ppc64le-static"))
 told["wrong"] = faults("aarch64")
+forget()
+register(good.replace(":OF", ":O").replace("qemu-aarch64:", "of-others:"))
+told["other name"] = [str(fault) for fault in emulation.build_faults("aarch64", "the osimage")]
+with open(emulation.BINFMT + "/of-others", "w") as stream:
+    stream.write("-1")
+register(good.replace("qemu-aarch64:", "of-others:"))
+told["other name with F"] = [str(fault) for fault in emulation.build_faults("aarch64", "the osimage")]
 told["unknown"] = faults("vax")
 """,
     )
@@ -147,6 +154,9 @@ told["unknown"] = faults("vax")
     assert told["after"] == []
     assert "gone does not exist" in told["missing"][0]
     assert "qemu-ppc64le-static can't run a program" in told["wrong"][0]
+    assert told["other name"][0].startswith("the osimage: architecture aarch64: its programs run here and not in a chroot")
+    assert told["other name"][0].endswith("binfmt_qemu, or build the image on a machine of that architecture")
+    assert told["other name with F"] == []
     assert "no emulator is known for it" in told["unknown"][0]
 
 

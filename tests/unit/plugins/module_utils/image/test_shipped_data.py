@@ -25,15 +25,25 @@ LISTS = {
     "sles15.5": ("compute.sles15.pkglist", ("kernel-default", "nfs-client", "dhcp-client")),
     "opensuse-leap15.6": ("compute.sles15.pkglist", ("kernel-default", "nfs-client", "dhcp-client")),
 }
+DEBIAN_KERNELS = {"x86_64": "linux-image-cloud-amd64", "aarch64": "linux-image-cloud-arm64", "ppc64le": "linux-image-powerpc64le"}
+INCLUDED = {"compute.debian12.common"}
 
 
-def image(osvers: str) -> Image:
-    return Image("i", {"osvers": osvers, "osarch": "x86_64", "profile": "compute"}, "/nowhere")
+def image(osvers: str, osarch: str = "x86_64") -> Image:
+    return Image("i", {"osvers": osvers, "osarch": osarch, "profile": "compute"}, "/nowhere")
 
 
 def test_every_file_is_looked_at() -> None:
     assert {path.stem for path in (FILES / "litefile").iterdir()} == set(TABLES)
-    assert {path.name for path in (FILES / "pkglist").iterdir()} == {name for name, _packages in LISTS.values()}
+    lists = {name for name, _packages in LISTS.values()} | {f"compute.debian12.{osarch}.pkglist" for osarch in DEBIAN_KERNELS}
+    assert {path.name for path in (FILES / "pkglist").iterdir()} == lists | INCLUDED
+
+
+@pytest.mark.parametrize("osarch", DEBIAN_KERNELS)
+def test_a_debian_image_of_each_architecture_differs_by_its_kernel_alone(osarch: str) -> None:
+    packages = {arch: set(read_packages(image("debian12", arch), {}, str(FILES)).install) for arch in DEBIAN_KERNELS}
+    assert packages[osarch] - packages["x86_64"] | {DEBIAN_KERNELS[osarch]} == {DEBIAN_KERNELS[osarch]}
+    assert packages["x86_64"] - packages[osarch] == ({DEBIAN_KERNELS["x86_64"]} if osarch != "x86_64" else set())
 
 
 @pytest.mark.parametrize("osvers", LISTS)
