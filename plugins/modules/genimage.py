@@ -29,6 +29,7 @@ description:
     mirror is trusted without one only where C(pkgdir) says C(deb [trusted=yes] URL SUITE COMPONENT).
   - An RPM package whose own script fails, fails the build, unless the image's column C(scriptlets) is C(warn).
   - What the lists may say is in C(docs/package-lists.md) of the collection.
+  - With O(dryrun=true) nothing is built or changed; how to build on another host is in C(docs/build-host.md).
 author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes
@@ -46,6 +47,23 @@ options:
     default: false
   force:
     description: Build even though nothing has changed.
+    type: bool
+    default: false
+  dryrun:
+    description:
+      - Build nothing, and return the command that builds the image on another host, as C(genimage --dryrun) does.
+      - This machine need not be able to build the image then; its lists and sources must be there all the same.
+      - The command runs the program that M(diskless.statelite.image_builder) writes; the role C(diskless.statelite.build_host) does both.
+    type: bool
+    default: false
+  builder:
+    description: Directory of that program on the host that builds, for O(dryrun=true).
+    type: path
+    default: /usr/lib/statelite/netboot
+  other_release:
+    description:
+      - Build though the managed machine runs another major release of the image's own operating system, such as Enterprise Linux 8 for an
+        image of 9. Without it that is refused. A machine of another distribution is never refused.
     type: bool
     default: false
   dracut_module:
@@ -92,6 +110,16 @@ EXAMPLES = r"""
   diskless.statelite.genimage:
     image: debian12-compute
     refresh: true
+
+- name: Say how the image is built on a machine of its architecture
+  diskless.statelite.genimage:
+    image: rocky9.4-ppc64le-compute
+    dryrun: true
+  register: dryrun
+
+- name: Show the command
+  ansible.builtin.debug:
+    msg: "{{ dryrun.text }}"
 """
 
 RETURN = r"""
@@ -146,9 +174,68 @@ seconds:
   returned: success
   type: float
   sample: 48.2
+command:
+  description: The command to run on the host that builds, every value filled in.
+  returned: dryrun
+  type: str
+  sample: cd /usr/lib/statelite/netboot; ./genimage -a ppc64le -o rocky9.4 -p compute -m statelite --permission 755 ... compute
+argv:
+  description: The same as words; the first is to be run in RV(chdir).
+  returned: dryrun
+  type: list
+  elements: str
+  sample: [./genimage, -a, ppc64le, -o, rocky9.4]
+chdir:
+  description: Directory of the program.
+  returned: dryrun
+  type: str
+  sample: /usr/lib/statelite/netboot
+text:
+  description: The same as C(genimage --dryrun) prints it.
+  returned: dryrun
+  type: str
+  sample: "Generating image:\ncd /usr/lib/statelite/netboot;\n./genimage -a ppc64le -o rocky9.4 ...\n"
+due:
+  description: Whether the newest generation here is not what a build would give.
+  returned: dryrun
+  type: bool
+  sample: true
+rootimgdir:
+  description: The image directory.
+  returned: dryrun
+  type: str
+  sample: /install/netboot/rocky9.4/ppc64le/compute
+osarch:
+  description: Architecture that the host must have, or emulate.
+  returned: dryrun
+  type: str
+  sample: ppc64le
+release:
+  description: The image's operating system; a host of another release of it is refused. Empty when any will do.
+  returned: dryrun
+  type: str
+  sample: Enterprise Linux 9
+directories:
+  description: Directories of packages that must be at the same place there.
+  returned: dryrun
+  type: list
+  elements: str
+  sample: [/install/rocky9.4/ppc64le]
+files:
+  description: Lists, scripts and keys that decide the image; the description brings them.
+  returned: dryrun
+  type: list
+  elements: str
+  sample: [/install/custom/netboot/rh/compute.rocky9.pkglist]
+programs:
+  description: Programs that the host needs, and the packages that bring them.
+  returned: dryrun
+  type: list
+  elements: dict
+  sample: [{"program": "dnf", "package": "dnf"}]
 """
 
-from ansible_collections.diskless.statelite.plugins.module_utils.image.genimage import SPEC, read_and_plan
+from ansible_collections.diskless.statelite.plugins.module_utils.image.asked import SPEC, read_and_plan
 from ansible_collections.diskless.statelite.plugins.module_utils.module import run
 
 

@@ -17,7 +17,7 @@ from .build_host import read_host, release_faults
 from .emulation import build_faults
 from .installers.order import Order
 from .installers.registry import Installer, installer_for, known_families
-from .packages import Others, read_exlist, read_others, read_packages, split_sources
+from .packages import Others, default_pkgdir, read_exlist, read_others, read_packages, split_sources
 from .pkglist import PackageList
 from .systems import family, version
 
@@ -120,12 +120,11 @@ def define(image: Image, share: str, limit: float, here: bool = True, other_rele
         faults += error.faults
     others, wrong = read_others(image, environment)
     faults += wrong
-    default_dir = f"{image.installdir}/{image.osvers}/{image.osarch}"
     order = Order(
         family(image.osvers),
         version(image.osvers),
         image.osarch,
-        tuple(split_sources(image.column("pkgdir")) or [default_dir]),
+        tuple(split_sources(image.column("pkgdir")) or [default_pkgdir(image)]),
         packages,
         others.packages,
         others.sources,

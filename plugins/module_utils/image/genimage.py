@@ -15,20 +15,16 @@ from ..apply.withdrawn import Withdrawal, withdrawn
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import osimage
 from ..nodes.site import Site
-from ..tables.store import DEFAULT_SITE, open_store
 from .build import build, only_build, staging_left
-from .credentials import read_credentials
 from .definition import Definition, define
+from .given import Given, read_given
 from .inputs import Inputs, differences, gather, package_differences
-from .tree import read_tree
-
-TABLES = ("osimage", "linuximage", "site")
 
 SPEC: dict[str, Any] = {
     "image": {"type": "str", "required": True},
-    "site": {"type": "str", "default": DEFAULT_SITE},
     "refresh": {"type": "bool", "default": False},
     "force": {"type": "bool", "default": False},
+    "other_release": {"type": "bool", "default": False},
     "dracut_module": {"type": "path", "default": "/usr/share/statelite/dracut/95statelite"},
     "rootfs": {"type": "str", "default": "/usr/share/statelite/rootfs"},
     "share": {"type": "path", "default": "/usr/share/statelite"},
@@ -37,7 +33,7 @@ SPEC: dict[str, Any] = {
     "root_hash_file": {"type": "str", "default": ""},
     "limit": {"type": "int", "default": 7200},
 }
-"""Options of the module genimage."""
+"""What decides a build besides the tables."""
 
 
 @dataclass
@@ -150,38 +146,30 @@ def why(inputs: Inputs, newest: Generation | None) -> list[str]:
     return differences(newest.record().get("inputs", {}), inputs.record)
 
 
-def _read_directory(option: str, directory: str, wanted: str) -> list[Fault]:
-    """Return the fault of a directory of image data, if it has one; `wanted` is a file it must hold."""
-    if not directory or os.path.exists(os.path.join(directory, wanted)):
-        return []
-    return [
-        Fault(
-            f"option {option}",
-            f"{os.path.join(directory, wanted)} does not exist",
-            "Run the role image, which puts it there, or name its place",
-        )
-    ]
+def defined(site: Site, params: Mapping[str, Any], here: bool = True, given: Given | None = None) -> tuple[Definition, Inputs]:
+    """Return what is to be built and from what; raises SiteError with every fault of the definition and of the files it needs.
 
-
-def plan_genimage(site: Site, params: Mapping[str, Any], warn: Callable[[str], None] = lambda _text: None) -> Genimage:
-    """Return the plan for one image; raises SiteError with every fault of its definition and of the files it needs."""
-    faults = [
-        *_read_directory("dracut_module", params["dracut_module"], "module-setup.sh"),
-        *_read_directory("rootfs", params["rootfs"], ""),
-    ]
-    credentials, wrong = read_credentials(params["ca"], params["authorized_keys"], params["root_hash_file"])
-    faults += wrong
+    `here` asks for what a build on this machine takes. The files are read from the places in `params` unless they are `given`.
+    """
+    faults: list[Fault] = []
+    if given is None:
+        given, faults = read_given(params)
     definition = None
     try:
-        definition = define(osimage(site, params["image"]), params["share"], params["limit"])
+        definition = define(osimage(site, params["image"]), params["share"], params["limit"], here, params["other_release"])
     except SiteError as error:
         faults += error.faults
     raise_faults(faults)
     if definition is None:
         raise SiteError.of(f"image {params['image']}", "is not defined", "Define it")
-    agent = read_tree(params["dracut_module"])
-    overlay = read_tree(params["rootfs"]) if params["rootfs"] else []
-    inputs = gather(definition, agent, overlay, credentials)
+    return definition, gather(definition, given.agent, given.overlay, given.credentials)
+
+
+def plan_genimage(
+    site: Site, params: Mapping[str, Any], warn: Callable[[str], None] = lambda _text: None, given: Given | None = None
+) -> Genimage:
+    """Return the plan for one image; raises SiteError with every fault of its definition and of the files it needs."""
+    definition, inputs = defined(site, params, given=given)
     newest = newest_generation(definition.image.rootimgdir)
     reasons = ["a build is asked for"] if params["force"] else why(inputs, newest)
     offered = None
@@ -192,10 +180,3 @@ def plan_genimage(site: Site, params: Mapping[str, Any], warn: Callable[[str], N
     if held is not None:
         warn(f"image {definition.image.name}: {held.words()}. What is declared now comes to the same, so nothing is built")
     return Genimage(definition, inputs, newest, [] if held else reasons, params["limit"], warn, held=held)
-
-
-def read_and_plan(params: Mapping[str, Any], warn: Callable[[str], None]) -> Genimage:
-    """Read the site's rows and return the plan for the image that the options name."""
-    with open_store(params["site"]) as store:
-        site = Site(store.tables(TABLES))
-    return plan_genimage(site, params, warn)

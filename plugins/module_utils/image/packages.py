@@ -45,6 +45,16 @@ def read_text(path: str) -> str | None:
     return None if content is None else content.decode("utf-8", "replace")
 
 
+def default_pkgdir(image: Image) -> str:
+    """Return the directory of the distribution's packages of an image that names none."""
+    return f"{image.installdir}/{image.osvers}/{image.osarch}"
+
+
+def default_otherpkgdir(image: Image) -> str:
+    """Return the directory of further packages of an image that names none; it counts where it is there."""
+    return f"{image.installdir}/post/otherpkgs/{image.osvers}/{image.osarch}"
+
+
 def custom_directories(image: Image) -> list[str]:
     """Return the directories of a site's own lists (the document, 2.6)."""
     return [f"{image.installdir}/custom/netboot/{name}" for name in list_directories(image.osvers)]
@@ -94,7 +104,7 @@ def read_others(image: Image, environment: Mapping[str, str]) -> tuple[Others, l
     except SiteError as error:
         faults += error.faults
     sources = []
-    default = f"{image.installdir}/post/otherpkgs/{image.osvers}/{image.osarch}"
+    default = default_otherpkgdir(image)
     written = split_sources(image.column("otherpkgdir")) or ([default] if os.path.isdir(default) else [])
     for item in written:
         source, wrong = parse_source(item, f"{where} otherpkgdir")

@@ -17,6 +17,8 @@ from .zypper import Zypper
 class Installer(Protocol):
     """What genimage asks of a package manager; made from an Order."""
 
+    order: Order
+
     def programs(self) -> list[tuple[str, str]]:
         """Return the programs that the order takes, and the packages that bring them."""
 
