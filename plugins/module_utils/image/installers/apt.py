@@ -38,6 +38,11 @@ COMPONENTS = {"debian": ("main",), "ubuntu": ("main", "universe")}
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64el", "ppc64": "ppc64", "riscv64": "riscv64", "s390x": "s390x"}
 
+FOREIGN = ("--skip=check/qemu",)
+"""Whether programs of another architecture run in a chroot has been tried already; mmdebstrap would copy an emulator into the image
+wherever it does not see the kernel's table of handlers, as in a container.
+"""
+
 SIMULATED = re.compile(r"^Inst (\S+) (?:\[[^]]*\] )?\((\S+)", re.MULTILINE)
 DEB_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>[a-z+]+:\S+)\s+(?P<suite>\S+)(?P<components>(?:\s+\S+)*)")
 
@@ -89,12 +94,7 @@ class Apt:
     def programs(self) -> list[tuple[str, str]]:
         """Return the programs that this order takes, and the packages that bring them."""
         indexes = any(source.directory for source in self.order.other_sources)
-        foreign = self.order.osarch != os.uname().machine  # mmdebstrap asks arch-test whether programs of an architecture run
-        return [
-            (self.program, self.program),
-            *([("arch-test", "arch-test")] if foreign else []),
-            *([("dpkg-scanpackages", "dpkg-dev")] if indexes else []),
-        ]
+        return [(self.program, self.program), *([("dpkg-scanpackages", "dpkg-dev")] if indexes else [])]
 
     def machine_faults(self) -> list[Fault]:
         """Return what this machine lacks for the order."""
@@ -167,6 +167,7 @@ class Apt:
             "--format=directory",
             f"--variant={VARIANT}",
             f"--architectures={ARCHITECTURES[order.osarch]}",
+            *(FOREIGN if order.osarch != os.uname().machine else ()),
             f"--include={','.join(packages)}",
         ]
 

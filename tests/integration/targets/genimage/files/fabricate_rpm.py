@@ -3,11 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A tiny RPM distribution: some ten packages and a group that the real dnf and zypper install in a second.
 
-    fabricate_rpm.py DIRECTORY [VERSION]     make DIRECTORY/archive (rpm-md, signed by DIRECTORY/key.asc) and the files an image needs
+    fabricate_rpm.py DIRECTORY [VERSION [ARCH]]    make DIRECTORY/archive (rpm-md, signed by DIRECTORY/key.asc) and the files an image needs
 
 Real: RPM packages, their signatures, dependencies, scripts, the metadata; busybox and this machine's rpm inside the image.
 Made up: a kernel of a few bytes with its modules.dep, and the dracut of fabricate.py.
 `vim` is in VERSION; DIRECTORY/others holds packages without metadata, one of them in a directory of its own.
+For another ARCH busybox is that of Debian's package for it, and there is no rpm in the image.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from fabricate import DRACUT, site_files, write_files
+from foreign import foreign_busybox
 
 KERNEL = "5.14.0-1.el9.tiny"
 KEY_NAME = "Tiny <tiny@localhost>"
@@ -58,12 +60,12 @@ def libraries(*programs: str) -> dict[str, str | Path]:
     return files
 
 
-def base() -> dict[str, str | Path]:
+def base(busybox: Path) -> dict[str, str | Path]:
     """Return what every package stands on: directories, busybox, accounts."""
     applets = subprocess.run(["/bin/busybox", "--list"], check=True, capture_output=True, text=True).stdout.split()
     files: dict[str, str | Path] = {f"usr/bin/{applet}": "-> busybox" for applet in applets if applet not in ("rpm", "busybox")}
     files.update({name: f"-> usr/{name}" for name in ("bin", "lib", "lib64")})
-    files.update({"usr/sbin": "-> bin", "sbin": "-> bin", "usr/bin/busybox": Path("/bin/busybox"), "usr/bin/bash": "-> busybox"})
+    files.update({"usr/sbin": "-> bin", "sbin": "-> bin", "usr/bin/busybox": busybox, "usr/bin/bash": "-> busybox"})
     files.update({"proc/": "/", "boot/": "/", "sys/": "/", "dev/": "/", "tmp/": "/", "run/": "/", "root/": "/"})
     files.update(
         {
@@ -85,7 +87,7 @@ def rpm_of_target(place: str) -> dict[str, str | Path]:
     return files
 
 
-def packages(version: str) -> dict[str, Package]:
+def packages(version: str, busybox: Path) -> dict[str, Package]:
     """Return the distribution. `whole` sees whether scripts have a whole system; `broken` and `stopped` have scripts that fail."""
     modules = f"usr/lib/modules/{KERNEL}"
     kernel = {
@@ -105,7 +107,7 @@ def packages(version: str) -> dict[str, Package]:
         return {path % name: text for path, text in plain.items()}
 
     return {
-        "tiny-base": Package(("Provides: system-release bash /bin/sh /bin/bash",), base()),
+        "tiny-base": Package(("Provides: system-release bash /bin/sh /bin/bash",), base(busybox)),
         "rpm": Package(("Requires: tiny-base",), rpm_of_target("/usr/lib/sysimage/rpm")),
         "openssl": Package(("Requires: tiny-base",), {"usr/bin/openssl": "#!/bin/sh\nexit 0\n"}),
         "openssh-server": Package(("Requires: openssl", "Requires(post): tiny-base"), {"etc/ssh/sshd_config": "UsePAM yes\n"}, key),
@@ -117,6 +119,7 @@ def packages(version: str) -> dict[str, Package]:
             ("Requires: tiny-base dracut", "Provides: pattern() = core", "Provides: pattern-visible()"), doc("patterns")
         ),
         "whole": Package(("Requires(post): tiny-base",), doc("whole"), {"post": whole}),
+        "machine": Package(("Requires(post): tiny-base",), doc("machine"), {"post": "uname -m > /etc/machine-of-script"}),
         "nano": Package(("Requires: tiny-base",), doc("nano")),
         "editor": Package(("Requires: vim",), doc("editor")),
         "broken": Package(("Requires(post): tiny-base",), doc("broken"), {"post": "echo 'the broken package says why' >&2; exit 7"}),
@@ -139,8 +142,8 @@ def spec(found: dict[str, Package]) -> str:
     return "\n".join([*lines, "%install", "cp -a %{trees}/. %{buildroot}/", ""])
 
 
-def build(work: Path, target: Path, found: dict[str, Package]) -> None:
-    """Build packages into `target` with the real rpmbuild."""
+def build(work: Path, target: Path, found: dict[str, Package], arch: str) -> None:
+    """Build packages of an architecture into `target` with the real rpmbuild."""
     shutil.rmtree(work / "trees", ignore_errors=True)
     (work / "trees").mkdir(parents=True)
     for package in found.values():
@@ -154,7 +157,7 @@ def build(work: Path, target: Path, found: dict[str, Package]) -> None:
         "_build_name_fmt": "%%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm",
     }
     words = [word for name, value in defined.items() for word in ("--define", f"{name} {value}")]
-    subprocess.run(["rpmbuild", "-bb", "--quiet", "--nodeps", *words, str(work / "tiny.spec")], check=True)
+    subprocess.run(["rpmbuild", "-bb", "--quiet", "--nodeps", "--target", arch, *words, str(work / "tiny.spec")], check=True)
 
 
 @contextmanager
@@ -192,20 +195,24 @@ COMPS = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
-def fabricate(work: Path, version: str = "1") -> None:
+def fabricate(work: Path, version: str = "1", arch: str = os.uname().machine) -> None:
     """Make the archive anew, with `vim` in the version given; the other files only where they are missing."""
+    native = arch == os.uname().machine
+    found = packages(version, Path("/bin/busybox") if native else foreign_busybox(arch))
+    if not native:
+        del found["rpm"]
     for name in ("archive", "rpmbuild"):
         shutil.rmtree(work / name, ignore_errors=True)
-    build(work, work / "archive", packages(version))
+    build(work, work / "archive", found, arch)
     sign(work, work / "archive")
     (work / "comps.xml").write_text(COMPS)
     subprocess.run(["createrepo_c", "--quiet", "-g", str(work / "comps.xml"), str(work / "archive")], check=True)
     if not (work / "others").exists():
         site = {"site-tool": Package(("Requires: tiny-base",), {"usr/bin/site-tool": "#!/bin/sh\nexit 0\n"})}
-        build(work, work / "others", site)
+        build(work, work / "others", site, arch)
         sign(work, work / "others")
         deep = {"deep-tool": Package(("Requires: site-tool",), {"usr/bin/deep-tool": "#!/bin/sh\nexit 0\n"})}
-        build(work, work / "others/deep", deep)
+        build(work, work / "others/deep", deep, arch)
     if not (work / "lists").exists():
         site_files(work)
     (work / "lists/base.pkglist").write_text(BASE)
