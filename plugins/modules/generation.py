@@ -47,6 +47,13 @@ options:
   reason:
     description: Why the generations after O(current) are withdrawn, for those who read it later.
     type: str
+  seal:
+    description:
+      - Numbers of generations that get a manifest for what they hold now, signed with the site's key, where theirs is missing or wrong.
+      - For generations that were published before the site had a key, that a key signed which is accepted no longer, or that somebody
+        changed on purpose. Every file of them is read. Without O(current), and nothing is removed.
+    type: list
+    elements: int
   dead:
     description:
       - Noderange of nodes that run nothing, such as broken ones and new ones that never booted. What they may run is not counted.
@@ -73,6 +80,11 @@ EXAMPLES = r"""
     image: debian12-compute
     current: previous
     reason: The new kernel has no driver for the network cards of n20 to n40
+
+- name: The third was built before the site had a key
+  diskless.statelite.generation:
+    image: debian12-compute
+    seal: [3]
 
 - name: Two nodes are broken, one has never booted
   diskless.statelite.generation:
@@ -109,6 +121,12 @@ withdrawn:
   type: list
   elements: dict
   sample: [{"generation": 5, "reason": "The new kernel has no driver for the network cards of n20 to n40"}]
+sealed:
+  description: Numbers of the generations that get a manifest.
+  returned: when O(seal) is given
+  type: list
+  elements: int
+  sample: [3]
 nodeset_due:
   description: Nodes whose boot files name another generation; run M(diskless.statelite.nodeset) for them.
   returned: when O(current) is given

@@ -4,7 +4,8 @@
 """The generations of one image directory: complete boot sets side by side, one of them current.
 
     <rootimgdir>/generations/<n>/{rootimg,kernel,initrd-statelite.gz,record.json}
-    <rootimgdir>/generations/<n>.withdrawn.json      the site went back from it (withdrawn.py)
+    <rootimgdir>/generations/<n>/{manifest.json,manifest.json.sig,tree.list.gz}    from its publication on (manifest.py)
+    <rootimgdir>/generations/<n>.withdrawn.json    the site went back from it (withdrawn.py)
     <rootimgdir>/current  -> generations/<n>         published by one rename
     <rootimgdir>/rootimg  -> current/rootimg         for people and the document's paths
 
@@ -22,6 +23,8 @@ from typing import Any
 
 from ..errors import SiteError
 from .files import LINK_IN_WORK, read_bytes, write_file, write_link
+from .manifest import seal
+from .signing import Keys
 from .withdrawn import marked, withdrawn
 
 KERNEL = "kernel"
@@ -111,10 +114,14 @@ def staging(rootimgdir: str, number: int) -> str:
     return os.path.join(rootimgdir, "generations", f".{number}.staging")
 
 
-def publish(generation: Generation) -> None:
-    """Make `generation` the current one by one rename, the last thing done: a run killed before it publishes again."""
+def publish(generation: Generation, keys: Keys | None = None) -> None:
+    """Make `generation` the current one by one rename, the last thing done: a run killed before it publishes again.
+
+    One that was never published gets its manifest first, signed with the site's keys.
+    """
     if generation.number is None:
         return
+    seal(generation, keys)
     directory = generation.rootimgdir
     for name in os.listdir(directory):
         if name.startswith(LINK_IN_WORK):

@@ -14,12 +14,15 @@ from typing import Any
 
 from ..apply.generations import INITRD, KERNEL, Generation, current, generations, publish
 from ..apply.lock import only_run
+from ..apply.manifest import verify
+from ..apply.signing import Keys, site_keys
 from ..apply.withdrawn import Withdrawal, lift, withdraw, withdrawn
 from ..errors import SiteError
 from ..nodes.images import Image
-from .nodeset import LAYOUT
+from .bootset import LAYOUT
 from .retention import SPEC as PRUNE_SPEC
 from .retention import PrunePlan, holders_of, plan_prune, read_site
+from .sealing import SealPlan, plan_seal
 
 PREVIOUS, NEWEST = "previous", "newest"
 LOCK = ".genimage.lock"
@@ -29,6 +32,7 @@ SPEC: dict[str, Any] = {
     **PRUNE_SPEC,
     "current": {"type": "str"},
     "reason": {"type": "str"},
+    "seal": {"type": "list", "elements": "int"},
 }
 """Options of the module generation."""
 
@@ -72,7 +76,10 @@ def chosen(image: Image, asked: str, published: Generation, marks: Mapping[int, 
 class RollbackPlan:
     """`current` moves to `target`; every published generation after it is marked as withdrawn, and its own mark is lifted."""
 
-    def __init__(self, image: Image, published: Generation, target: Generation, reason: str, due: list[str]) -> None:
+    def __init__(
+        self, image: Image, published: Generation, target: Generation, reason: str, due: list[str], keys: Keys | None = None
+    ) -> None:
+        self.keys = keys
         self.image = image
         self.published = published
         self.target = target
@@ -110,7 +117,7 @@ class RollbackPlan:
             if self.target.number in self.marks:
                 lift(directory, self.target.number or 0)
             if self.published != self.target:
-                publish(self.target)
+                publish(self.target, self.keys)
 
 
 def plan_rollback(params: Mapping[str, Any], warn: Callable[[str], None]) -> RollbackPlan:
@@ -122,20 +129,26 @@ def plan_rollback(params: Mapping[str, Any], warn: Callable[[str], None]) -> Rol
         raise SiteError.of(f"image {image.name}", what, "Run genimage and liteimg for it first")
     marks = withdrawn(image.rootimgdir)
     target = chosen(image, params["current"], published, marks)
+    keys = site_keys(os.path.dirname(path))
+    if target != published and (target.number or 0) <= max([published.number, *marks]):
+        verify(target, keys)
+    numbers = params.get("seal")
+    if numbers:
+        raise SiteError.of("seal", "goes without current", "Seal first, then go there")
     due = sorted(
         node for node, number in holders_of(image.rootimgdir, names, path, params["spool"]).next.items() if number != target.number
     )
-    plan = RollbackPlan(image, published, target, params["reason"] or "rolled back", due)
+    plan = RollbackPlan(image, published, target, params["reason"] or "rolled back", due, keys)
     if due:
         shown = ", ".join(due[:3]) + (f" and {len(due) - 3} more" if len(due) > 3 else "")
         warn(f"image {image.name}: the boot files of {shown} name another generation than {target.number}; run nodeset for them")
     return plan
 
 
-def read_and_plan(params: Mapping[str, Any], warn: Callable[[str], None]) -> RollbackPlan | PrunePlan:
-    """Return the plan of the options: the switch when `current` is given, else what nobody needs goes."""
+def read_and_plan(params: Mapping[str, Any], warn: Callable[[str], None]) -> RollbackPlan | SealPlan | PrunePlan:
+    """Return the plan of the options: the switch when `current` is given, manifests with `seal`, else what nobody needs goes."""
     if params.get("current"):
         return plan_rollback(params, warn)
     if params.get("reason"):
         raise SiteError.of("reason", "says why a generation is withdrawn, and none is", "Name the generation to go to in current")
-    return plan_prune(params)
+    return plan_seal(params) if params.get("seal") else plan_prune(params)

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..apply.generations import INITRD, KERNEL, Generation, current, next_number, publish, standing
+from ..apply.signing import Keys
 from ..apply.withdrawn import Withdrawal, withdrawn
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import osimage
 from ..nodes.site import Site
 from .build import build, only_build, staging_left
-from .definition import Definition, define
+from .definition import Definition, define, machine_faults
 from .given import Given, read_given
 from .inputs import Inputs, differences, gather, package_differences
 
@@ -48,6 +49,7 @@ class Genimage:
     warn: Callable[[str], None] = field(default=lambda _text: None, repr=False)
     seconds: float = 0
     held: Withdrawal | None = None
+    keys: Keys | None = None
 
     def __post_init__(self) -> None:
         self._lines = self._plan()
@@ -90,7 +92,7 @@ class Genimage:
                 for text in record.get("warnings", ()):
                     self.warn(text)
             if self.newest and self._unpublished():
-                publish(self.newest)
+                publish(self.newest, self.keys)
 
     def result(self) -> dict[str, Any]:
         """Return the newest generation (in check mode: the one before the build) and why there is a new one."""
@@ -169,14 +171,21 @@ def plan_genimage(
     site: Site, params: Mapping[str, Any], warn: Callable[[str], None] = lambda _text: None, given: Given | None = None
 ) -> Genimage:
     """Return the plan for one image; raises SiteError with every fault of its definition and of the files it needs."""
-    definition, inputs = defined(site, params, given=given)
+    try:
+        definition, inputs = defined(site, params, False, given)
+    except SiteError:
+        defined(site, params, True, given)  # what this machine lacks is told in the same go
+        raise
     newest = newest_generation(definition.image.rootimgdir)
     reasons = ["a build is asked for"] if params["force"] else why(inputs, newest)
     offered = None
     if newest is not None and not reasons and params["refresh"]:
+        raise_faults(machine_faults(definition.image, definition.installer, params["other_release"]))
         offered = definition.installer.candidates()
         reasons = package_differences(_offered_then(newest), offered)
     held = held_by(definition.image.rootimgdir, inputs, offered) if reasons and newest is not None and not params["force"] else None
+    if reasons and held is None:
+        raise_faults(machine_faults(definition.image, definition.installer, params["other_release"]))
     if held is not None:
         warn(f"image {definition.image.name}: {held.words()}. What is declared now comes to the same, so nothing is built")
     return Genimage(definition, inputs, newest, [] if held else reasons, params["limit"], warn, held=held)

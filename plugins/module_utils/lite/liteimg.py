@@ -24,6 +24,8 @@ from ..apply.commands import run_command
 from ..apply.files import sync_directory
 from ..apply.generations import ROOTIMG, Generation, current, latest, next_number, publish
 from ..apply.lock import only_run
+from ..apply.manifest import amend, amendment_due, begin_amendment, is_seal, unseal
+from ..apply.signing import Keys, site_keys
 from ..apply.withdrawn import Withdrawal, withdrawn
 from ..errors import SiteError
 from ..nodes.images import Image, image_of, osimage
@@ -37,6 +39,7 @@ from .remembered import digest_of, forget, recall, remember
 from .treeplan import JOURNAL, TreePlan, Wanted, plan_tree
 
 TABLES = ("osimage", "linuximage", "litefile", "site", "nodetype", "nodelist", "nodegroup")
+VERB = "liteimg"
 STAGING = ".liteimg"
 """How the name of a copy ends that is no generation yet; one that a killed run left is thrown away."""
 COPY_LIMIT = 3600.0
@@ -81,6 +84,12 @@ class LiteimgPlan:
     affected: list[str] = field(default_factory=list)
     shadowed: list[Shadowed] = field(default_factory=list)
     digest: str = ""
+    keys: Keys | None = None
+
+    @property
+    def amends(self) -> bool:
+        """A published tree is changed in place, or was when a run was cut off: it needs another manifest."""
+        return self.target.number is not None and not self.copies and not self.publishes and current(self.target.rootimgdir) == self.target
 
     @property
     def copies(self) -> bool:
@@ -91,6 +100,8 @@ class LiteimgPlan:
         """Return the new generation, every change of the tree, and the publishing."""
         lines = [f"new generation {self.target.number} from {self.base.number}"] if self.copies else []
         lines += self.tree.lines()
+        if not lines and amendment_due(self.target) == VERB:
+            lines = [f"seal generation {self.target.number}: a change of it was cut off"]
         return [*lines, f"publish generation {self.target.number}"] if self.publishes else lines
 
     def remarks(self) -> list[str]:
@@ -125,11 +136,21 @@ class LiteimgPlan:
             if self.copies:
                 self._new_generation()
             else:
-                forget(self.target.rootimg)
-                self.tree.apply()
-                self._remember(self.tree)
+                self._change_in_place()
             if self.publishes:
-                publish(self.target)
+                publish(self.target, self.keys)
+
+    def _change_in_place(self) -> None:
+        """Change the tree; a manifest made before tells of another one, so it is replaced, or followed by one of the amendment."""
+        forget(self.target.rootimg)
+        if self.amends:
+            begin_amendment(self.target, VERB)
+        elif self.target.number is not None and self.tree.changes:
+            unseal(self.target)
+        self.tree.apply()
+        if self.amends:
+            amend(self.target, self.keys, "liteimg laid it out in place")
+        self._remember(self.tree)
 
     def _remember(self, tree: TreePlan) -> None:
         if self.digest and tree.wanted.entries is not None:
@@ -138,7 +159,10 @@ class LiteimgPlan:
             remember(tree, self.digest, {**self._told(), "warnings": warnings})
 
     def _new_generation(self) -> None:
-        """Copy, lay out, rename: the number appears only with the whole generation behind it."""
+        """Copy, lay out, rename: the number appears only with the whole generation behind it.
+
+        Kernel, initramfs and whatever lies beside the tree never change, so they are the same files under another name.
+        """
         holder = os.path.join(self.target.rootimgdir, "generations")
         for name in os.listdir(holder):
             if re.fullmatch(rf"\.[0-9]+{re.escape(STAGING)}", name):
@@ -146,13 +170,13 @@ class LiteimgPlan:
                 shutil.rmtree(os.path.join(holder, name))
         staging = os.path.join(holder, f".{self.target.number}{STAGING}")
         os.mkdir(staging, 0o755)
-        names = sorted(name for name in os.listdir(self.base.path) if name != JOURNAL)
-        sources = [os.path.join(self.base.path, name) for name in names]
-        run_command(
-            ["cp", "--archive", "--reflink=auto", "--", *sources, staging + "/"],
-            limit=COPY_LIMIT,
-            mend="Make room on the file system of the images, and run liteimg again",
-        )
+        names = sorted(name for name in os.listdir(self.base.path) if name != JOURNAL and not is_seal(name))
+        files = [name for name in names if os.path.isfile(os.path.join(self.base.path, name))]
+        for way, chosen in (("--link", files), ("--reflink=auto", [name for name in names if name not in files])):
+            sources = [os.path.join(self.base.path, name) for name in chosen]
+            if sources:
+                mend = "Make room on the file system of the images, and run liteimg again"
+                run_command(["cp", "--archive", way, "--", *sources, staging + "/"], limit=COPY_LIMIT, mend=mend)
         copied = Generation(staging, None)
         record = copied.record()
         if record:
@@ -268,7 +292,11 @@ def plan_liteimg(params: Mapping[str, Any], warn: Warn) -> LiteimgPlan | Known:
     """Read the site database and return the plan of the module's options."""
     with open_store(params["site"]) as store:
         site = Site(store.tables(TABLES))
-    return plan_site(site, params["image"], params["state"] == "present", params["in_use"], params["rootimgdir"], warn)
+        keys = site_keys(os.path.dirname(store.path))
+    plan = plan_site(site, params["image"], params["state"] == "present", params["in_use"], params["rootimgdir"], warn)
+    if isinstance(plan, LiteimgPlan):
+        plan.keys = keys
+    return plan
 
 
 def plan_site(site: Site, name: str, present: bool, in_use: bool, rootimgdir: str | None, warn: Warn) -> LiteimgPlan | Known:

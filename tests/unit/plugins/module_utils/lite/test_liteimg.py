@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import Generation, current, latest, publish
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.manifest import read_manifest, seal, verify
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.withdrawn import lift, withdraw
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.lite import inuse, liteimg
@@ -88,17 +89,19 @@ def test_a_published_generation_is_never_changed_its_copy_is(tmp_path):
     first = generation(tmp_path, 1)
     os.link(first / "rootimg" / "etc" / "hosts", first / "rootimg" / "etc" / "same")
     run(tmp_path, FIRST)
-    before = images.snapshot(first)
+    before = images.snapshot(first / "rootimg")
     done = run(tmp_path, SECOND)
-    assert images.snapshot(first) == before
+    assert images.snapshot(first / "rootimg") == before
     assert done["lines"][0] == "new generation 2 from 1"
     assert done["rootimg"] == str(tmp_path / "generations" / "2" / "rootimg")
     assert current(str(tmp_path)) == latest(str(tmp_path))
     second = tmp_path / "generations" / "2"
-    assert sorted(os.listdir(second)) == ["initrd-statelite.gz", "kernel", "record.json", "rootimg"]
+    sealed = ["initrd-statelite.gz", "kernel", "manifest.json", "record.json", "rootimg", "tree.list.gz"]
+    assert sorted(name for name in os.listdir(second) if not name.startswith(".")) == sealed
+    assert (second / "kernel").stat().st_ino == (first / "kernel").stat().st_ino
     assert {entry.path for entry in read_layout(str(second / "rootimg")).entries} == {path.rstrip("/") for path in SECOND}
-    inodes = {path.stat().st_ino for path in first.rglob("*") if path.is_file() and not path.is_symlink()}
-    assert not inodes & {path.stat().st_ino for path in second.rglob("*") if path.is_file() and not path.is_symlink()}
+    inodes = {path.stat().st_ino for path in first.glob("rootimg/**/*") if path.is_file() and not path.is_symlink()}
+    assert not inodes & {path.stat().st_ino for path in second.glob("rootimg/**/*") if path.is_file() and not path.is_symlink()}
     assert (second / "rootimg/.default/etc/hosts").stat().st_nlink == 2
     assert run(tmp_path, SECOND)["lines"] == []
 
@@ -119,6 +122,34 @@ def test_in_use_changes_a_published_tree_in_place_and_names_the_nodes(tmp_path):
     done = run(tmp_path, SECOND, in_use=True)
     assert (done["generation"], done["nodes_affected"]) == (1, ["n1", "n2"])
     assert not (tmp_path / "generations" / "2").exists()
+    assert read_manifest(str(tmp_path / "generations" / "1")).id == "1+1"
+    assert run(tmp_path, SECOND)["lines"] == []
+
+
+def test_a_change_in_place_that_was_cut_off_before_its_manifest_gets_one(tmp_path, monkeypatch):
+    generation(tmp_path, 1)
+    run(tmp_path, FIRST)
+
+    def killed(*_words: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(liteimg, "amend", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, SECOND, in_use=True)
+    found = Generation(str(tmp_path), 1)
+    with pytest.raises(SiteError, match="in place by liteimg"):
+        verify(found, None, tree=True)
+    assert run(tmp_path, SECOND)["lines"] == ["seal generation 1: a change of it was cut off"]
+    assert verify(found, None, tree=True).id == "1+1"
+
+
+def test_a_tree_that_changes_after_a_cut_off_publication_is_sealed_as_it_is_published(tmp_path):
+    found = generation(tmp_path, 1)
+    seal(Generation(str(tmp_path), 1), None)
+    run(tmp_path, FIRST)
+    assert verify(Generation(str(tmp_path), 1), None, tree=True).id == "1"
+    assert (found / "rootimg/.statelite.json").exists()
 
 
 def test_the_newest_generation_counts_not_the_published_one(tmp_path):
