@@ -22,24 +22,27 @@ LIMIT = 1200
 RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 
 
-def converge(box: Box, log: Path, variables: Mapping[str, object] | None = None, tags: str = "all") -> int:
+def converge(
+    box: Box, log: Path, variables: Mapping[str, object] | None = None, tags: str = "all", inventory: Path = INVENTORY, limit: float = LIMIT
+) -> int:
     """Run the playbook against the box and return how many tasks changed something; raise LabError when one failed.
 
     All that Ansible writes goes to `log`, which must be a new file; `variables` override the inventory's; only
     tasks with one of `tags` run.
     """
-    text = play(box, log, PLAYBOOK, ["--tags", tags, *(["--extra-vars", json.dumps(dict(variables))] if variables else [])])
+    words = ["--tags", tags, *(["--extra-vars", json.dumps(dict(variables))] if variables else [])]
+    text = play(box, log, PLAYBOOK, words, inventory, limit)
     recaps = RECAP.findall(text)
     if not recaps:
         raise LabError(f"{PLAYBOOK} ran on no host; its log is {log}")
     return sum(int(changed) for _host, _ok, changed, _unreachable, _failed in recaps)
 
 
-def play(box: Box, log: Path, playbook: str, options: Sequence[str] = ()) -> str:
+def play(box: Box, log: Path, playbook: str, options: Sequence[str] = (), inventory: Path = INVENTORY, limit: float = LIMIT) -> str:
     """Run a playbook against the box and return what Ansible wrote, which is in `log`; raise LabError when a task failed."""
     program = str(Path(sys.executable).with_name("ansible-playbook"))
-    command = [program, "--inventory", str(INVENTORY), "--diff", *options, playbook]
-    run(command, log=log, limit=LIMIT, environment=environment(box))
+    command = [program, "--inventory", str(inventory), "--diff", *options, playbook]
+    run(command, log=log, limit=limit, environment=environment(box))
     return log.read_text(encoding="utf-8", errors="replace")
 
 
