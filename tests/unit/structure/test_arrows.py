@@ -19,7 +19,9 @@ ARROWS = {
     "image": {"nodes", "tables", "apply", "program"},
     "boot": {"nodes", "tables", "apply"},
     "serve": {"nodes", "tables", "apply"},
+    "edit": {"image", "lite", "nodes", "tables", "apply"},
     "answer": {"tables", "nodes", "lite", "program"},
+    "pack": {"image", "lite", "nodes", "tables", "apply"},
     "module": {"tables", "apply"},
 }
 """Everybody may use errors; only modules use module."""
