@@ -11,12 +11,13 @@ module: nodeset
 short_description: Set what nodes boot next
 version_added: 0.1.0
 description:
-  - Writes the boot file of each node of a noderange, the links by which the boot loader finds it, and the image's kernel and
-    initramfs, as a pair, into the TFTP directory.
+  - Writes the boot file of each node of a noderange for the boot method that C(noderes.netboot) names, the further names by which the
+    boot loader finds it, and the image's kernel and initramfs, as a pair, into the TFTP directory.
   - Everything is checked first. A node or image with a fault fails the whole task, with every fault named, and nothing is written.
-  - Only files that differ are written. Boot files of nodes that the table C(nodelist) no longer has are removed, and so is the old
-    one of a node of the noderange that has another C(noderes.tftpdir) now.
+  - Only files that differ are written. Boot files of nodes that the table C(nodelist) no longer has are removed, and so are the old
+    ones of a node of the noderange that has another C(noderes.tftpdir), boot method, card or address now.
   - Only what this site wrote is removed. C(boot-files.json) beside the site database records it; a TFTP directory may be shared.
+  - The methods are C(pxe) (pxelinux), C(xnba) (iPXE), C(grub2), C(grub2-tftp), C(grub2-http), C(petitboot) and C(yaboot).
 options:
   noderange:
     description:
@@ -25,17 +26,27 @@ options:
     required: true
   state:
     description:
-      - V(statelite) boots each node from its own image, as the table C(nodetype) names it; V(statelite=IMAGE) and V(osimage=IMAGE) from
-        the image given, and write that into C(nodetype) after the files. V(osimage) is another word for V(statelite).
-      - V(offline) lets the nodes boot from their own disk.
+      - V(osimage) boots each node from its own image, as the table C(nodetype) names it; V(osimage=IMAGE) from the image given, and
+        writes that into C(nodetype) after the files.
+      - V(statelite), V(statelite=IMAGE), V(netboot) and V(netboot=IMAGE) do the same, and refuse an image whose C(provmethod) is another.
+      - V(boot) lets the nodes boot from their own disk. V(offline) does so where the boot loader wants a file, and removes it elsewhere.
+      - V(shell) boots the original's Genesis where its kernel and initramfs are in the TFTP directory (C(xcat/genesis.kernel.ARCH)),
+        else the node's own image with the kernel word C(shell), which stops at a shell on the console three times before it goes on.
     type: str
-    default: statelite
+    default: osimage
+  noupdateinitrd:
+    description:
+      - Whether kernel and initramfs in the TFTP directory have to be there already. When they are missing or not those of the image, the
+        task fails.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - diskless.statelite.attributes
   - diskless.statelite.site
 author:
   - diskless.statelite contributors (!UNKNOWN)
 seealso:
+  - module: diskless.statelite.nodeset_info
   - module: diskless.statelite.genimage
   - module: diskless.statelite.liteimg
 """
@@ -44,12 +55,16 @@ EXAMPLES = r"""
 - name: Boot every compute node from the image that its tables name
   diskless.statelite.nodeset:
     noderange: compute
-    state: statelite
 
 - name: Move two nodes to another image
   diskless.statelite.nodeset:
     noderange: n1,n2
     state: osimage=debian12-x86_64-test
+
+- name: Let a node boot from its own disk
+  diskless.statelite.nodeset:
+    noderange: n3
+    state: boot
 """
 
 RETURN = r"""
@@ -62,8 +77,12 @@ nodes:
       description: The comment of the boot file.
       type: str
       sample: statelite debian12-x86_64-compute
+    method:
+      description: The boot method.
+      type: str
+      sample: pxe
     image:
-      description: The image, unless the node is offline.
+      description: The image, if the node boots one.
       type: str
     generation:
       description: The generation of the image, null for an image that was made elsewhere.
@@ -72,27 +91,33 @@ nodes:
       description: The boot file.
       type: str
       sample: /tftpboot/pxelinux.cfg/n1
+    words:
+      description: The words of the kernel line, each with the tables that it comes from; for up to 32 nodes.
+      type: list
+      elements: dict
+      contains:
+        word:
+          description: The word.
+          type: str
+          sample: console=ttyS0,115200
+        source:
+          description: Where it comes from.
+          type: str
+          sample: nodehm.serialport of group compute
 removed:
-  description: Boot files and links of nodes that are no more, or have another TFTP directory or address.
+  description: Boot files and further names of them, of nodes that are no more, or have another TFTP directory, method, card or address.
   returned: success
   type: list
   elements: str
 """
 
-from ansible_collections.diskless.statelite.plugins.module_utils.boot.nodeset import read_and_plan
+from ansible_collections.diskless.statelite.plugins.module_utils.boot.nodeset import SPEC, read_and_plan
 from ansible_collections.diskless.statelite.plugins.module_utils.module import run
 
 
 def main() -> None:
     """Run the module."""
-    run(
-        {
-            "noderange": {"type": "str", "required": True},
-            "state": {"type": "str", "default": "statelite"},
-            "site": {"type": "str", "default": "/etc/statelite/site.db"},
-        },
-        read_and_plan,
-    )
+    run(SPEC, read_and_plan)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 FEW = 64
@@ -73,39 +73,72 @@ def write_link(path: str, target: str) -> None:
     sync_directory(directory)
 
 
-def write_all(directory: str, files: Mapping[str, bytes], links: Mapping[str, str], mode: int = 0o644) -> None:
-    """Replace many files and links of one directory, each by one rename; all content is on the disk before the first of them.
+def write_all(
+    directory: str, files: Mapping[str, bytes], links: Mapping[str, str], same: Mapping[str, str] | None = None, mode: int = 0o644
+) -> None:
+    """Replace many files and links of one directory, each in one step; all content is on the disk before the first of them.
 
-    For many files one sync of the file system stands for one of each, which takes minutes for the nodes of a large site.
-    What a killed run left in the directory is removed first.
+    `same` are further names of files that are in their place, by hard links: the path of the file by name. For many files one
+    sync of the file system stands for one of each, which takes minutes for the nodes of a large site. What a killed run left
+    in the directory is removed first.
     """
-    if not files and not links:
+    if not files and not links and not same:
         return
     with _alone(directory) as is_alone:
         if is_alone:
             _remove_leftovers(directory)
-        _replace(directory, files, links, mode)
+        _replace(directory, files, links, same or {}, mode)
 
 
-def _replace(directory: str, files: Mapping[str, bytes], links: Mapping[str, str], mode: int) -> None:
+def _replace(directory: str, files: Mapping[str, bytes], links: Mapping[str, str], same: Mapping[str, str], mode: int) -> None:
     staging = tempfile.mkdtemp(prefix=STAGING, dir=directory)
+    place, beside = os.open(directory, os.O_RDONLY | os.O_DIRECTORY), os.open(staging, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for name, content in files.items():
-            with open(os.path.join(staging, name), "wb") as stream:
-                stream.write(content)
-                os.fchmod(stream.fileno(), mode)
-                if len(files) <= FEW:
-                    stream.flush()
-                    os.fsync(stream.fileno())
-        for name, target in links.items():
-            os.symlink(target, os.path.join(staging, name))
+            _write_at(beside, name, content, mode, len(files) <= FEW)
         if len(files) > FEW:
             _sync_file_system(directory)
-        for name in [*files, *links]:
-            os.rename(os.path.join(staging, name), os.path.join(directory, name))
+        for name in files:
+            os.rename(name, name, src_dir_fd=beside, dst_dir_fd=place)
+        for name, target in links.items():
+            _link_at(place, beside, name, target, _symbolic)
+        for name, path in same.items():
+            _link_at(place, beside, name, path, _hard)
+        os.fsync(place)
     finally:
+        os.close(beside)
+        os.close(place)
         shutil.rmtree(staging)
-    sync_directory(directory)
+
+
+def _write_at(directory: int, name: str, content: bytes, mode: int, sync: bool) -> None:
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode, dir_fd=directory)
+    try:
+        left = memoryview(content)
+        while left:
+            left = left[os.write(descriptor, left) :]
+        os.fchmod(descriptor, mode)
+        if sync:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _symbolic(directory: int, name: str, target: str) -> None:
+    os.symlink(target, name, dir_fd=directory)
+
+
+def _hard(directory: int, name: str, path: str) -> None:
+    os.link(path, name, dst_dir_fd=directory, follow_symlinks=False)
+
+
+def _link_at(place: int, beside: int, name: str, target: str, make: Callable[[int, str, str], None]) -> None:
+    """Make a link: at once where nothing has its name, else beside and by a rename."""
+    try:
+        make(place, name, target)
+    except FileExistsError:
+        make(beside, name, target)
+        os.rename(name, name, src_dir_fd=beside, dst_dir_fd=place)
 
 
 @contextmanager

@@ -1,182 +1,207 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What one TFTP directory holds of ours: nodes' boot files and links, and each image's kernel and initramfs as a pair."""
+"""What one TFTP directory holds of ours: nodes' boot files with all their names, and each image's kernel and initramfs as a pair."""
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import os
-import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from ..apply.files import read_bytes, sync_directory, write_all
-from ..errors import SiteError
+from ..apply.files import read_bytes, write_all
 from . import pxelinux
-
-EXCHANGE = 2
-"""RENAME_EXCHANGE of renameat2(2)."""
-
-AT_CWD = -100
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A kernel and an initramfs, and the directory below the TFTP root that nodes fetch both from."""
-
-    directory: str
-    sources: Mapping[str, str]
-
-    def path(self, name: str) -> str:
-        """Return the path of one of the two as a boot file names it."""
-        return f"{self.directory}/{name}"
-
-    def differs(self, tftpdir: str) -> bool:
-        """Return whether the copies are missing or are not those of the sources (size and time of change)."""
-        for name, source in self.sources.items():
-            try:
-                copy = os.lstat(os.path.join(tftpdir, self.directory, name))
-            except (FileNotFoundError, NotADirectoryError):
-                return True
-            own = os.stat(source)
-            if (copy.st_size, copy.st_mtime_ns) != (own.st_size, own.st_mtime_ns):
-                return True
-        return False
-
-    def put(self, tftpdir: str) -> None:
-        """Copy both into a new directory and put it in place by one rename; what else was in the old one moves along."""
-        target = os.path.join(tftpdir, self.directory)
-        parent = os.path.dirname(target)
-        os.makedirs(parent, exist_ok=True)
-        staging = os.path.join(parent, f".{os.path.basename(target)}.new")
-        shutil.rmtree(staging, ignore_errors=True)
-        os.mkdir(staging, 0o755)
-        for name, source in self.sources.items():
-            copy = os.path.join(staging, name)
-            shutil.copyfile(source, copy)
-            shutil.copystat(source, copy)
-            os.chmod(copy, 0o644)
-            with open(copy, "rb") as stream:
-                os.fsync(stream.fileno())
-        sync_directory(staging)
-        if os.path.isdir(target) and not os.path.islink(target):
-            exchange(staging, target)
-            for name in set(os.listdir(staging)) - set(self.sources):
-                os.rename(os.path.join(staging, name), os.path.join(target, name))
-            shutil.rmtree(staging)
-        else:
-            os.rename(staging, target)
-        sync_directory(parent)
-
-
-def exchange(one: str, other: str) -> None:
-    """Swap two paths of one file system in one step, so that a reader finds either pair whole."""
-    library = ctypes.CDLL(None, use_errno=True)
-    if library.renameat2(AT_CWD, os.fsencode(one), AT_CWD, os.fsencode(other), EXCHANGE) != 0:
-        code = ctypes.get_errno()
-        raise SiteError.of(other, f"cannot be replaced in one step ({os.strerror(code)})", _exchange_mend(code))
-
-
-def _exchange_mend(code: int) -> str:
-    if code in (errno.EINVAL, errno.ENOSYS):
-        return "Put the TFTP directory on a file system that can exchange directories, such as ext4, xfs or btrfs"
-    return "Remove it and run nodeset again"
+from .method import NodeFiles
+from .pairs import Pair
+from .record import UNKNOWN, Names, Paths, digest
 
 
 @dataclass
 class BootFiles:
     """What is wanted in one TFTP directory; nodes of `known` that are not named keep what they have.
 
-    `texts` is the text of each node's file, `links` the node that each link leads to, `recorded` the nodes whose files were
-    written here before. A file that is not recorded is somebody else's, and so is one that somebody wrote over ours.
+    `recorded` are the paths that were written here before, by node, with their digests. A path that is not recorded is somebody
+    else's, and so is one that somebody wrote over ours; but what stands at the own path of a node that is named is that node's.
     """
 
     tftpdir: str
     known: frozenset[str]
-    texts: dict[str, str] = field(default_factory=dict)
-    links: dict[str, str] = field(default_factory=dict)
+    wanted: dict[str, NodeFiles] = field(default_factory=dict)
+    own: dict[str, list[str]] = field(default_factory=dict)
     pairs: dict[str, Pair] = field(default_factory=dict)
-    recorded: frozenset[str] = frozenset()
-    written: list[str] = field(default_factory=list, init=False)
-    linked: list[str] = field(default_factory=list, init=False)
+    recorded: Mapping[str, Paths] = field(default_factory=dict)
+    written: dict[str, str] = field(default_factory=dict, init=False)
+    linked: dict[str, str] = field(default_factory=dict, init=False)
+    joined: dict[str, str] = field(default_factory=dict, init=False)
     removed: list[str] = field(default_factory=list, init=False)
     copied: list[str] = field(default_factory=list, init=False)
-    going: set[str] = field(default_factory=set, init=False)
-
-    @property
-    def directory(self) -> str:
-        """The directory of boot files."""
-        return os.path.join(self.tftpdir, pxelinux.DIRECTORY)
+    dropped: dict[str, Paths] = field(default_factory=dict, init=False)
+    _files: dict[str, int] = field(default_factory=dict, init=False)
+    _links: dict[str, str] = field(default_factory=dict, init=False)
 
     def compare(self, named: Collection[str]) -> None:
-        """Read the directory and note what is to be done.
+        """Read the directories and note what is to be done.
 
-        Of the nodes `named` in this run, those without a text here have another directory now: they go, like nodes that are no more.
+        Of the nodes `named` in this run, those without files here have another directory or method now, or are offline: what they
+        had goes, like that of nodes that are no more.
         """
         self.copied = sorted(name for name, pair in self.pairs.items() if pair.differs(self.tftpdir))
-        files, links = self._present()
-        self.written = sorted(node for node, text in self.texts.items() if self._read(node) != text)
-        self.linked = sorted(name for name, node in self.links.items() if links.get(name) != node)
-        self.going = {name for name in self.recorded if name not in self.texts and (name not in self.known or name in named)}
-        gone = {name for name in self.going if name in files and self._is_ours(name)}
-        left = self.going - (files - gone)
-        stale = {
-            name
-            for name, node in links.items()
-            if name not in self.links and pxelinux.is_link_name(name) and (node in left or node in self.texts)
-        }
-        self.removed = sorted(gone) + sorted(stale)
+        self._list()
+        for files in self.wanted.values():
+            self._compare(files)
+        self._mark_gone(frozenset(named))
+
+    def _compare(self, files: NodeFiles) -> None:
+        for path, text in files.texts.items():
+            if path not in self._files or self._read(path) != text:
+                self.written[path] = text
+        for path, main in files.same.items():
+            inode = self._files.get(path)
+            if main in self.written or inode is None or (inode != self._files[main] and self._read(path) != files.texts[main]):
+                self.joined[path] = main
+        for path, target in files.links.items():
+            if self._links.get(path) != target:
+                self.linked[path] = target
+
+    def _mark_gone(self, named: frozenset[str]) -> None:
+        taken = {path for files in self.wanted.values() for path in files.paths}
+        removed: list[str] = []
+        for node, known in self.recorded.items():
+            if node in self.wanted:
+                wanted = self.digests(self.wanted[node])
+            elif node in named or node not in self.known:
+                wanted = {}
+            else:
+                lost = {path: digests for path, digests in known.items() if path in taken}
+                if lost:
+                    self.dropped[node] = lost
+                continue
+            paths = self._with_older_links(node, known)
+            stale = {path: digests for path, digests in paths.items() if path not in wanted}
+            removed += self._going(stale, paths, bool(wanted), taken)
+            gone = {path: _others(digests, wanted.get(path, "")) for path, digests in paths.items()}
+            self.dropped[node] = {path: digests for path, digests in gone.items() if digests}
+        for own in self.own.values():
+            removed += self._own(own, taken)
+        self.removed = sorted(dict.fromkeys(removed))
+
+    def _own(self, paths: Iterable[str], taken: Collection[str]) -> list[str]:
+        """Return what stands at the own paths of a node that is to have none, with further names of the first."""
+        found = [path for path in paths if path in self._files and path not in taken]
+        inode = self._files.get(found[0]) if found else None
+        return found + [path for path, other in self._files.items() if other == inode and path not in taken]
+
+    def _going(self, stale: Paths, paths: Paths, stays: bool, taken: Collection[str]) -> list[str]:
+        """Return which stale paths are still as they were written; a link stays with a file that somebody wrote over."""
+        ours = [path for path, digests in stale.items() if path not in taken and self._is_as_written(path, digests)]
+        main = next(iter(paths), "")
+        if stays or main in ours or main not in self._files:
+            return ours
+        return []
+
+    def _is_as_written(self, path: str, digests: str) -> bool:
+        if path in self._links:
+            return f"-> {self._links[path]}" in digests.split("|")
+        if path not in self._files:
+            return False
+        text = self._read(path) or ""
+        return pxelinux.is_ours(text) if digests == UNKNOWN else digest(text) in digests.split("|")
+
+    def _with_older_links(self, node: str, paths: Paths) -> Paths:
+        """Return the paths with the links to a file that was recorded without them."""
+        if UNKNOWN not in paths.values():
+            return paths
+        names = (path for path, target in self._links.items() if target == node and os.path.dirname(path) == pxelinux.DIRECTORY)
+        return {**paths, **{path: f"-> {node}" for path in names if pxelinux.is_link_name(os.path.basename(path))}}
+
+    def digests(self, files: NodeFiles) -> dict[str, str]:
+        """Return what the record says of a node's files."""
+        found = {path: digest(text) for path, text in files.texts.items()}
+        found.update({path: found[main] for path, main in files.same.items()})
+        found.update({path: f"-> {target}" for path, target in files.links.items()})
+        return found
+
+    @property
+    def added(self) -> dict[str, Paths]:
+        """What has to be in the record before anything is written."""
+        return {node: self.digests(files) for node, files in self.wanted.items() if files.paths}
 
     @property
     def unrecorded(self) -> bool:
         """Whether the record is all that is to be changed for some node: a file that is as wanted, or one that is gone already."""
-        return bool(self.texts.keys() - self.recorded - set(self.written) or self.going - set(self.removed))
+        added = self.added
+        same = all(self.recorded.get(node) == paths or self._is_written(paths) for node, paths in added.items())
+        gone = set(self.removed)
+        return not same or any(
+            not self._is_written(added.get(node, {})) and not gone & dropped.keys() for node, dropped in self.dropped.items() if dropped
+        )
 
-    def _present(self) -> tuple[set[str], dict[str, str]]:
-        """Return the names of plain files and the targets of links in the directory."""
-        files: set[str] = set()
-        links: dict[str, str] = {}
-        try:
-            with os.scandir(self.directory) as entries:
+    def _is_written(self, paths: Paths) -> bool:
+        return any(path in self.written or path in self.joined or path in self.linked for path in paths)
+
+    def _list(self) -> None:
+        """Note files with their inodes and links with their targets in every directory that has a path of ours."""
+        paths = [path for files in self.wanted.values() for path in files.paths]
+        paths += [path for known in self.recorded.values() for path in known]
+        paths += [path for own in self.own.values() for path in own]
+        for directory in sorted({path.rpartition("/")[0] for path in paths}):
+            above = f"{directory}/" if directory else ""
+            with suppress(FileNotFoundError, NotADirectoryError), os.scandir(os.path.join(self.tftpdir, directory)) as entries:
                 for entry in entries:
                     if entry.is_symlink():
-                        links[entry.name] = os.readlink(entry.path)
-                    elif entry.is_file():
-                        files.add(entry.name)
-        except FileNotFoundError:
-            pass
-        return files, links
+                        self._links[above + entry.name] = os.readlink(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        self._files[above + entry.name] = entry.inode()
 
-    def _read(self, name: str) -> str | None:
-        path = os.path.join(self.directory, name)
-        content = None if os.path.islink(path) else read_bytes(path)
-        return None if content is None else content.decode(errors="replace")
-
-    def _is_ours(self, name: str) -> bool:
-        return pxelinux.is_ours(self._read(name) or "")
+    def _read(self, path: str) -> str | None:
+        content = read_bytes(f"{self.tftpdir}/{path}")
+        return None if content is None else content.decode(errors="surrogateescape")
 
     def lines(self) -> list[str]:
         """Return one line a change."""
-        below = pxelinux.DIRECTORY
+        states = {path: files.state for files in self.wanted.values() for path in files.texts}
+        here = self.tftpdir
         return [
-            *(f"+ {self.tftpdir}/{self.pairs[name].directory}: kernel and initramfs of {name}" for name in self.copied),
-            *(f"+ {self.tftpdir}/{below}/{node}: {self.texts[node].splitlines()[0][1:]}" for node in self.written),
-            *(f"+ {self.tftpdir}/{below}/{name} -> {self.links[name]}" for name in self.linked),
-            *(f"- {self.tftpdir}/{below}/{name}" for name in self.removed),
+            *(f"+ {here}/{self.pairs[name].directory}: kernel and initramfs of {name}" for name in self.copied),
+            *(f"+ {here}/{path}: {states[path]}" for path in sorted(self.written)),
+            *(f"+ {here}/{path} = {os.path.basename(main)}" for path, main in sorted(self.joined.items())),
+            *(f"+ {here}/{path} -> {target}" for path, target in sorted(self.linked.items())),
+            *(f"- {here}/{path}" for path in self.removed),
         ]
 
     def apply(self) -> None:
-        """Pairs first, then files, then links: a node never finds a file whose kernel is not there."""
+        """Pairs first, then files, then their other names: a node never finds a file whose kernel is not there."""
         for name in self.copied:
             self.pairs[name].put(self.tftpdir)
-        if self.written or self.linked:
-            os.makedirs(self.directory, exist_ok=True)
-        write_all(
-            self.directory, {node: self.texts[node].encode() for node in self.written}, {name: self.links[name] for name in self.linked}
-        )
-        for name in self.removed:
+        texts = _by_directory(self.written)
+        for directory, names in texts.items():
+            place = os.path.join(self.tftpdir, directory)
+            os.makedirs(place, exist_ok=True)
+            write_all(place, {name: text.encode(errors="surrogateescape") for name, text in names.items()}, {})
+        links, joined = _by_directory(self.linked), _by_directory(self.joined)
+        for directory in sorted({*links, *joined}):
+            place = os.path.join(self.tftpdir, directory)
+            os.makedirs(place, exist_ok=True)
+            same = {name: f"{self.tftpdir}/{main}" for name, main in joined.get(directory, {}).items()}
+            write_all(place, {}, links.get(directory, {}), same)
+        for path in self.removed:
             with suppress(FileNotFoundError):
-                os.unlink(os.path.join(self.directory, name))
+                os.unlink(os.path.join(self.tftpdir, path))
+
+
+def _others(digests: str, kept: str) -> str:
+    return "|".join(each for each in digests.split("|") if each != kept)
+
+
+def _by_directory(paths: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for path, value in paths.items():
+        directory, _slash, name = path.rpartition("/")
+        found.setdefault(directory, {})[name] = value
+    return found
+
+
+def names_of(directories: Iterable[BootFiles], what: str) -> Names:
+    """Return `added` or `dropped` of every directory, as the record takes them."""
+    return {each.tftpdir: getattr(each, what) for each in directories}

@@ -1,13 +1,13 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kernel command line of a statelite node, word by word in the original's order (behaviour.md e.4)."""
+"""The kernel command line of a diskless node, word by word in the original's order, each with where it comes from (behaviour.md e.4)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import SiteError
 from ..nodes.attributes import attribute
@@ -16,7 +16,8 @@ from ..nodes.identity import machine_id
 from ..nodes.images import rank
 from ..nodes.interfaces import ADDRESS, boot_mac
 from ..nodes.mounts import state_of
-from ..nodes.servers import image_server, network_of, xcatmaster
+from ..nodes.servers import XCATMASTER, image_server, network_of, xcatmaster
+from ..nodes.values import parts
 from ..tables.lite import LOCALDISK
 
 if TYPE_CHECKING:
@@ -40,8 +41,33 @@ client waits for NFS4ERR_SYMLINK to follow the link, so a node could not write e
 """
 
 WORD = re.compile(r"[^\s\x00-\x1f\x7f\"]+")
+UNFIT = re.compile(r"[^\S ]|[\x00-\x1f\x7f\"]")
 NODEATTRIB = re.compile(r"#NODEATTRIB:(\w+):(\w+)#")
 TABLE = re.compile(r"#TABLE:(\w+):\$NODE:(\w+)#")
+
+
+class Word(NamedTuple):
+    """One word of the line, and the tables that it comes from."""
+
+    text: str
+    source: str
+
+
+class Root(NamedTuple):
+    """What a node of an image boots into: `packed` is the file that it fetches, None where the NFS server has the tree."""
+
+    image: Image
+    generation: Generation
+    packed: str | None = None
+
+    @property
+    def statelite(self) -> bool:
+        """Whether litefile is carried out on it."""
+        return self.image.provmethod != "netboot"
+
+
+OURS = "nodeset"
+"""Where a word comes from that no table has a say in."""
 
 
 def bracketed(address: str) -> str:
@@ -86,49 +112,71 @@ def served_path(site: Site, node: str, image: Image, generation: Generation) -> 
     return (nfsdir[1:] if nfsdir.startswith("//") else nfsdir) + below
 
 
-def _root(site: Site, node: str, image: Image, generation: Generation) -> str:
-    server = bracketed(image_server(site, node))
+def _root(site: Site, node: str, root: Root, facing: str | None) -> Word:
+    image, generation = root.image, root.generation
+    server = bracketed(image_server(site, node, facing))
+    told = f"image {image.name}{'' if generation.number is None else f', generation {generation.number}'}"
+    source = f"{told}; server: {_server_source(site, node)}"
+    if root.packed is not None:
+        method, port = site.setting("httpmethod"), site.setting("httpport")
+        return Word(f"imgurl={method}://{server}:{port}/{generation.path}/{root.packed}", source)
     path = served_path(site, node, image, generation)
     options = ",".join(root_options(image, generation))
     if NO_DRACUT.match(image.osvers):
-        return f"NFSROOT={server}:{path}"
-    return f"root=nfs:{server}:{path}/rootimg:{options}"
+        return Word(f"NFSROOT={server}:{path}", source)
+    return Word(f"root=nfs:{server}:{path}/rootimg:{options}", source)
 
 
-def state_word(site: Site, node: str, image: Image) -> tuple[str, str]:
-    """Return what STATEMNT= and MNTOPTS= say; both empty when the node has no place for state."""
+def _source(site: Site, node: str, table: str, column: str) -> str | None:
+    value = attribute(site, node, table, column)
+    return f"{table}.{column} of {value.source}" if value and value.text != XCATMASTER else None
+
+
+def _server_source(site: Site, node: str, *columns: str) -> str:
+    """Return the row that names a server of the node, the first of `columns` (by default those of its root) that is set."""
+    told = (_source(site, node, "noderes", column) for column in (*(columns or ("nfsserver", "tftpserver")), "xcatmaster"))
+    return next((each for each in told if each), "site.master" if site.setting("master") else "this server")
+
+
+def state_word(site: Site, node: str, image: Image) -> tuple[str, str, str]:
+    """Return what STATEMNT= and MNTOPTS= say, and where it is written; all empty when the node has no place for state."""
     state = state_of(site, node, image)
     if state is None:
-        return "", ""
+        return "", "", ""
     if state.written_server:
-        return f"{bracketed(state.server)}:{state.directory}", state.mntopts
-    return state.directory, state.mntopts
+        return f"{bracketed(state.server)}:{state.directory}", state.mntopts, state.where
+    return state.directory, state.mntopts, state.where
 
 
-def _interface(site: Site, node: str, image: Image) -> str | None:
+def _interface(site: Site, node: str, image: Image) -> Word | None:
     """Return `netdev=NIC` or `BOOTIF=MAC`, or None when the boot loader says it (behaviour.md e.4)."""
-    installnic = attribute(site, node, "noderes", "installnic")
-    primarynic = attribute(site, node, "noderes", "primarynic")
-    written = installnic.text if installnic else primarynic.text if primarynic else ""
+    for column in ("installnic", "primarynic"):
+        value = attribute(site, node, "noderes", column)
+        if value:
+            break
+    written, source = (value.text, f"noderes.{column} of {value.source}") if value else ("", "")
     if ADDRESS.fullmatch(written):
-        return f"BOOTIF={written}"
-    name = written if written and written != "mac" else image.column("nodebootif")
-    if name:
-        return f"netdev={name}"
+        return Word(f"BOOTIF={written}", source)
+    if written and written != "mac":
+        return Word(f"netdev={written}", source)
+    if image.column("nodebootif"):
+        return Word(f"netdev={image.column('nodebootif')}", f"linuximage.nodebootif of image {image.name}")
     if "ppc" in image.osarch:
-        return f"BOOTIF={boot_mac(site, node) or ''}"
+        return Word(f"BOOTIF={boot_mac(site, node) or ''}", f"mac.mac of node {node}")
     return None
 
 
-def _driver(site: Site, node: str) -> str | None:
+def _driver(site: Site, node: str) -> Word | None:
     """Return the driver word of a node in a network on an `hf` interface."""
+    if not any("hf" in (row.get("mgtifname") or "") for row in site.rows("networks")):
+        return None
     address = site.address(node)
     network = network_of(site, address) if address else None
     if network is None:
         return None
     for row in site.rows("networks"):
         if row.get("net") == str(network.network_address) and "hf" in (row.get("mgtifname") or ""):
-            return "rdloaddriver=hf_if"
+            return Word("rdloaddriver=hf_if", "networks.mgtifname")
     return None
 
 
@@ -176,75 +224,118 @@ def _debug(site: Site, server: str) -> list[str]:
     ]
 
 
-def added_words(site: Site, node: str, image: Image) -> Iterator[str]:
+def added_words(site: Site, node: str, image: Image) -> Iterator[Word]:
     """Yield the words of bootparams.addkcmdline and linuximage.addkcmdline, without those marked `R::`."""
-    own = attribute(site, node, "bootparams", "addkcmdline")
-    written = [own.text if own else "", "" if image.column("boottarget") else image.column("addkcmdline")]
+    written = [(each.text, f"bootparams.addkcmdline of {each.source}") for each in parts(site, node, "bootparams", "addkcmdline")]
+    if not image.column("boottarget"):
+        written.append((image.column("addkcmdline"), f"linuximage.addkcmdline of image {image.name}"))
 
     def value(match: re.Match[str]) -> str:
         found = attribute(site, node, match.group(1), match.group(2))
         return found.text if found else ""
 
-    for word in " ".join(written).split():
-        if not word.startswith("R::"):
-            yield TABLE.sub(value, NODEATTRIB.sub(value, word))
+    for line, source in written:
+        for word in line.split():
+            text = TABLE.sub(value, NODEATTRIB.sub(value, word)) if "#" in word else word
+            if text and not word.startswith("R::"):
+                yield Word(text, source)
 
 
-def _template_words(site: Site, node: str, image: Image) -> Iterator[str]:
+def _template_words(site: Site, node: str, image: Image) -> Iterator[Word]:
     """Yield what the image's plan template leaves open, for a boot without the answer service (decisions.md, The node).
 
     A node with levels has no use for it: the template names none.
     """
-    if not any(row.get("directory") and rank(row, image) is not None for row in site.rows("litetree")):
-        yield "statelite.levels=none"
-    yield f"statelite.machine-id={machine_id(site, node)}"
-    if any(LOCALDISK in (row.get("options") or "").split(",") and rank(row, image) is not None for row in site.rows("litefile")):
+
+    def of_image() -> tuple[bool, bool]:
+        levels = any(row.get("directory") and rank(row, image) is not None for row in site.rows("litetree"))
+        files = site.rows("litefile")
+        return levels, any(LOCALDISK in (row.get("options") or "").split(",") and rank(row, image) is not None for row in files)
+
+    levels, on_disk = site.once(("template words", image.name), of_image)
+    if not levels:
+        yield Word("statelite.levels=none", "litetree")
+    yield _machine_id(site, node)
+    if on_disk:
         disk = disk_of(site)
-        yield f"statelite.disk={disk.label},{disk.options}"
+        yield Word(f"statelite.disk={disk.label},{disk.options}", "site.litedisklabel, site.litediskopts")
 
 
-def _words(site: Site, node: str, image: Image, generation: Generation) -> Iterator[str]:
-    server = xcatmaster(site, node)
-    suse, debian = bool(SUSE.match(image.osvers)), bool(DEBIAN.match(image.osvers))
-    statemnt, mntopts = state_word(site, node, image)
-    late = [f"NODE={node}", "FC=0", "ip=dhcp"] if suse else []
-    yield _root(site, node, image, generation)
-    yield f"STATEMNT={statemnt}"
-    yield f"XCAT={bracketed(server)}:{site.setting('xcatdport')}"
+def _machine_id(site: Site, node: str) -> Word:
+    return Word(f"statelite.machine-id={machine_id(site, node)}", f"name of node {node}, site.litemachineseed")
+
+
+def _who(site: Site, node: str, root: Root, server: str) -> Iterator[Word]:
+    """Yield the words that say who the node is and who serves it, in the order of its kind of system."""
+    osvers = root.image.osvers
+    suse, debian = bool(SUSE.match(osvers)), bool(DEBIAN.match(osvers))
+    flow = "1" if site.setting("useflowcontrol").lower() in ("1", "yes", "y") else "0"
+    name = Word(f"NODE={node}", f"name of node {node}")
+    control = Word(f"FC={flow}", "site.useflowcontrol")
+    yield Word(f"XCAT={bracketed(server)}:{site.setting('xcatdport')}", f"{_server_source(site, node, 'xcatmaster')}; site.xcatdport")
     if not suse:
-        yield f"NODE={node}"
-    if debian:
-        yield "FC=0"
+        yield name
+        if debian or not root.statelite:
+            yield control
     if site.setting("nodestatus") in ("n", "N", "0"):
-        yield "nonodestatus"
-    yield f"XCATHTTPPORT={site.setting('httpport')}"
-    yield from _debug(site, server)
-    yield from late
+        yield Word("nonodestatus", "site.nodestatus")
+    yield Word(f"XCATHTTPPORT={site.setting('httpport')}", "site.httpport")
+    for text in _debug(site, server):
+        yield Word(text, "site.xcatdebugmode")
+    if suse:
+        yield from (name, control, Word("ip=dhcp", OURS))
+
+
+def _words(site: Site, node: str, root: Root, facing: str | None) -> Iterator[Word]:
+    image, generation = root.image, root.generation
+    server = xcatmaster(site, node, facing)
+    statemnt, mntopts, where = state_word(site, node, image) if root.statelite else ("", "", "")
+    yield _root(site, node, root, facing)
+    if root.statelite:
+        yield Word(f"STATEMNT={statemnt}", where or "statelite.statemnt, not set")
+    yield from _who(site, node, root, server)
     yield from (word for word in (_interface(site, node, image), _driver(site, node)) if word)
-    yield from console_words(site, node, image.osarch)
+    for text in console_words(site, node, image.osarch):
+        yield Word(text, _source(site, node, "nodehm", "serialport") or OURS)
     if NO_SELINUX.match(image.osvers):
-        yield "selinux=0"
-    yield from _dump(image, server)
-    if not suse or mntopts:
-        yield f"MNTOPTS={mntopts}"
+        yield Word("selinux=0", f"osimage.osvers of image {image.name}")
+    for text in _dump(image, server):
+        yield Word(text, f"linuximage.dump of image {image.name}")
+    if root.statelite and (mntopts or not SUSE.match(image.osvers)):
+        yield Word(f"MNTOPTS={mntopts}", where or "statelite.mntopts, not set")
     if not NO_DRACUT.match(image.osvers):
-        yield from ("ip=dhcp", "rd.neednet=1")
-    yield f"statelite.image={image.name}"
+        yield from (Word("ip=dhcp", OURS), Word("rd.neednet=1", OURS))
+    yield Word(f"statelite.image={image.name}", f"image {image.name}")
     if generation.number is not None:
-        yield f"statelite.generation={generation.number}"
-    yield from _template_words(site, node, image)
+        yield Word(f"statelite.generation={generation.number}", f"image {image.name}")
+    if root.statelite:
+        yield from _template_words(site, node, image)
+    else:
+        yield _machine_id(site, node)
     yield from added_words(site, node, image)
 
 
-def kernel_line(site: Site, node: str, image: Image, generation: Generation) -> str:
-    """Return the words of the node's kernel line, separated by single blanks.
+def kernel_words(site: Site, node: str, root: Root, facing: str | None = None) -> list[Word]:
+    """Return the words of the node's kernel line with where each comes from.
 
-    Raises SiteError when a word cannot be computed or holds a blank, a quote or a control character.
+    `facing` is the boot loader's own word for the server that answers it. Raises SiteError when a word cannot be computed or
+    holds a blank, a quote or a control character.
     """
-    words = list(_words(site, node, image, generation))
-    for word in words:
-        if not WORD.fullmatch(word):
-            raise SiteError.of(
-                f"kernel line of node {node}", f"the word {word!r} has a blank, a quote or a control character", "Take it out of the tables"
-            )
-    return " ".join(words)
+    words = list(_words(site, node, root, facing))
+    line = line_of(words)
+    if UNFIT.search(line) or line.count(" ") != len(words) - 1:
+        for word in words:
+            if not WORD.fullmatch(word.text):
+                what = f"the word {word.text!r} has a blank, a quote or a control character"
+                raise SiteError.of(f"kernel line of node {node}", what, f"Take it out of {word.source}")
+    return words
+
+
+def line_of(words: Sequence[Word]) -> str:
+    """Return the words as one line, separated by single blanks."""
+    return " ".join([word.text for word in words])
+
+
+def kernel_line(site: Site, node: str, image: Image, generation: Generation) -> str:
+    """Return the kernel line of a node whose root is on its NFS server."""
+    return line_of(kernel_words(site, node, Root(image, generation)))

@@ -5,40 +5,48 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 
-from ..nodes.interfaces import colons
+from .method import BOOT, Boots, Method, NodeFiles, Target, Web, dashes, hexadecimal
 
 DIRECTORY = "pxelinux.cfg"
-ARCHITECTURES = ("x86_64", "x86", "i386", "i686")
-OFFLINE = "offline"
-OURS = re.compile(r"#[^\n]*\nDEFAULT xCAT\nLABEL xCAT\n KERNEL [^\n]*\n APPEND [^\n]* statelite\.image=[^\n]*\n")
+OURS = re.compile(r"#[^\n]*\nDEFAULT xCAT\nLABEL xCAT\n KERNEL [^\n]*\n APPEND [^\n]* statelite\.image=[^\n]*\n(?:  IPAPPEND 2\n)?")
 """A file that boots one of our images; the original's files have the same form and not the word."""
 
-RESERVED = re.compile(r"default|[0-9A-F]{1,8}|01(?:-[0-9a-f]{2}){6}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-"""The names by which pxelinux looks: for any machine, for one by its address or the first digits of it, its card, its UUID."""
 
+class Pxelinux(Method):
+    """PCs with a BIOS."""
 
-def boot_text(state: str, kernel: str, initrd: str, line: str) -> str:
-    """Return the file of a node that boots: `state` is the comment, the paths are below the TFTP root."""
-    return f"#{state}\nDEFAULT xCAT\nLABEL xCAT\n KERNEL {kernel}\n APPEND initrd={initrd} {line}\n  IPAPPEND 2\n"
+    name = "pxe"
+    families = ("x86", "i386", "i686")
+    absent = BOOT
+    reserved = re.compile(r"default|[0-9A-F]{1,8}|01(?:-[0-9a-f]{2}){6}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+    looks = "pxelinux looks by such a name for machines by their address, card or UUID, or for any machine (default)"
+
+    def main(self, node: str) -> str:
+        """Return the path of the node's own file."""
+        return f"{DIRECTORY}/{node}"
+
+    def boots(self, target: Target, boots: Boots, web: Web) -> NodeFiles:
+        """Return the file with its links by card and address."""
+        text = (
+            f"#{boots.state}\nDEFAULT xCAT\nLABEL xCAT\n KERNEL {boots.kernel}\n APPEND initrd={boots.initrd} {boots.line}\n  IPAPPEND 2\n"
+        )
+        return self._files(target, boots.state, text)
+
+    def local(self, target: Target, state: str, web: Web) -> NodeFiles:
+        """Return the file of a node that boots from its own disk or not at all."""
+        return self._files(target, state, local_text(state))
+
+    def _files(self, target: Target, state: str, text: str) -> NodeFiles:
+        names = [f"01-{dashes(target.mac)}"] if target.mac else []
+        names += [name for name in map(hexadecimal, target.addresses) if name]
+        return NodeFiles(state, {self.main(target.node): text}, links={f"{DIRECTORY}/{name}": target.node for name in names})
 
 
 def local_text(state: str) -> str:
-    """Return the file of a node that boots from its own disk or not at all."""
+    """Return the text that lets a machine boot from its disk."""
     return f"#{state}\nDEFAULT xCAT\nLABEL xCAT\nLOCALBOOT 0\n"
-
-
-def address_link(address: str) -> str | None:
-    """Return the link name of an IPv4 address, eight capital hexadecimal digits; None for IPv6, which has none."""
-    own = ipaddress.ip_address(address)
-    return f"{int(own):08X}" if own.version == 4 else None
-
-
-def mac_link(mac: str) -> str:
-    """Return the link name of an Ethernet address."""
-    return "01-" + colons(mac).replace(":", "-")
 
 
 def is_link_name(name: str) -> bool:
@@ -46,11 +54,6 @@ def is_link_name(name: str) -> bool:
     return bool(re.fullmatch(r"[0-9A-F]{8}|01(?:-[0-9a-f]{2}){6}", name))
 
 
-def is_reserved(name: str) -> bool:
-    """Return whether a file of this name would be booted by machines that are not the node of the name."""
-    return bool(RESERVED.fullmatch(name))
-
-
 def is_ours(text: str) -> bool:
     """Return whether a boot file is one that nodeset writes."""
-    return bool(OURS.fullmatch(text.removesuffix("  IPAPPEND 2\n"))) or text == local_text(OFFLINE)
+    return bool(OURS.fullmatch(text)) or text == local_text("offline")

@@ -21,7 +21,6 @@ from ..nodes.noderange import expand
 from ..nodes.reports import SPOOL, spooled_boots
 from ..nodes.site import Site
 from ..tables.store import DEFAULT_SITE, open_store
-from .bootfiles import BootFiles
 from .record import read_record, record_path
 
 SPEC: dict[str, Any] = {
@@ -81,15 +80,15 @@ def boot_files(site: str) -> Iterable[tuple[str, str]]:
 
     Raises SiteError when a directory of them is gone: which generation its nodes boot is not known then.
     """
-    for tftpdir, names in sorted(read_record(record_path(site)).items()):
-        directory = BootFiles(tftpdir, frozenset()).directory
-        if names and not os.path.isdir(directory):
-            raise SiteError.of(directory, "the boot files that nodeset wrote are not there", "Mount it, or run nodeset for its nodes")
-        for name in sorted(names):
-            path = os.path.join(directory, name)
+    for tftpdir, nodes in sorted(read_record(record_path(site)).items()):
+        for node, paths in sorted(nodes.items()):
+            path = os.path.join(tftpdir, next(iter(paths)))
+            directory = os.path.dirname(path)
+            if not os.path.isdir(directory):
+                raise SiteError.of(directory, "the boot files that nodeset wrote are not there", "Mount it, or run nodeset for its nodes")
             content = read_bytes(path) if os.path.isfile(path) else None
             if content is not None:
-                yield name, content.decode(errors="replace")
+                yield node, content.decode(errors="replace")
 
 
 def holders_of(rootimgdir: str, names: frozenset[str], site: str, spool: str) -> Holders:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..errors import Fault, SiteError, raise_faults
@@ -68,6 +69,15 @@ class Image:
         """The image groups in written order."""
         return split_list(self.column("groups"))
 
+    @cached_property
+    def ranks(self) -> dict[str, int]:
+        """How near a row's image is to this one: its name, then its groups in order, last ALL and blank."""
+        groups = self.groups
+        ranks = {"": 1 + len(groups), EVERY_IMAGE: 1 + len(groups)}
+        for number in range(len(groups), 0, -1):
+            ranks[groups[number - 1]] = number
+        return {**ranks, self.name: 0}
+
     @property
     def liteattach(self) -> str:
         """The image's own meaning of bare options words, empty when the site's setting holds."""
@@ -91,17 +101,22 @@ def images(site: Site) -> list[Image]:
     return [_joined(site, row) for row in site.rows("osimage")]
 
 
+DISKLESS = ("statelite", "netboot")
+"""The methods of images that nodes boot without a disk."""
+
+
 def _legacy_names(image: Image) -> tuple[str, ...]:
-    """Return the names the statelite document gives an image (2.10: with `statelite`, 2.11: without)."""
-    return (f"{image.osvers}-{image.osarch}-statelite-{image.profile}", image.state_line)
+    """Return the names that an image has without its row saying so (statelite document 2.10: with the method, 2.11: statelite without)."""
+    with_method = f"{image.osvers}-{image.osarch}-{image.provmethod}-{image.profile}"
+    return (with_method, image.state_line) if image.provmethod == "statelite" else (with_method,)
 
 
 def find_image(site: Site, name: str) -> Image | None:
-    """Return the osimage called `name`, else the one statelite osimage whose legacy name it is, else None."""
+    """Return the osimage called `name`, else the one diskless osimage whose legacy name it is, else None."""
     row = site.row("osimage", imagename=name)
     if row:
         return _joined(site, row)
-    found = [image for image in images(site) if image.provmethod == "statelite" and name in _legacy_names(image)]
+    found = [image for image in images(site) if image.provmethod in DISKLESS and name in _legacy_names(image)]
     return found[0] if len(found) == 1 else None
 
 
@@ -113,15 +128,15 @@ def osimage(site: Site, name: str) -> Image:
     return found
 
 
-def image_of(site: Site, node: str) -> str:
+def image_of(site: Site, node: str, method: str | None = None) -> str:
     """Return the name of the image that `node` boots: nodetype.provmethod, or the legacy name made of os, arch, profile.
 
+    `method` (`statelite` or `netboot`) stands in the legacy name; without it what provmethod says does, else statelite.
     Raises SiteError when neither is set for the node (behaviour.md c.1; decisions.md, Tables).
     """
-    method = attribute(site, node, "nodetype", "provmethod")
-    if method and method.text not in LEGACY_METHODS:
-        found = find_image(site, method.text)
-        return found.name if found else method.text
+    own = attribute(site, node, "nodetype", "provmethod")
+    if own and own.text not in LEGACY_METHODS:
+        return site.once(("image called", own.text), lambda: _called(site, own.text))
     parts = {column: attribute(site, node, "nodetype", column) for column in ("os", "arch", "profile")}
     missing = [column for column, value in parts.items() if value is None]
     if missing:
@@ -131,21 +146,19 @@ def image_of(site: Site, node: str) -> str:
             "Set provmethod to the name of an osimage, or os, arch and profile",
         )
     texts = {column: value.text for column, value in parts.items() if value}
-    name = f"{texts['os']}-{texts['arch']}-statelite-{texts['profile']}"
+    kind = method or (own.text if own and own.text in DISKLESS else "statelite")
+    return _called(site, f"{texts['os']}-{texts['arch']}-{kind}-{texts['profile']}")
+
+
+def _called(site: Site, name: str) -> str:
+    """Return the own name of the image of a name, the name itself when there is no such image."""
     found = find_image(site, name)
     return found.name if found else name
 
 
 def rank(row: Row, image: Image) -> int | None:
     """Return how near `row.image` is to the image: 0 its name, then its groups in order, last ALL and blank; None for no match."""
-    wanted = (row.get("image") or "").strip()
-    if wanted == image.name:
-        return 0
-    if wanted in image.groups:
-        return 1 + image.groups.index(wanted)
-    if wanted in ("", EVERY_IMAGE):
-        return 1 + len(image.groups)
-    return None
+    return image.ranks.get((row.get("image") or "").strip())
 
 
 def _options(row: Row, liteattach: str) -> object:

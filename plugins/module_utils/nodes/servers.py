@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..errors import SiteError
-from .values import attribute
+from .values import Value, attribute
 
 if TYPE_CHECKING:
     from .site import Site
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 XCATMASTER = "<xcatmaster>"
 
 
+@lru_cache(maxsize=65536)
 def is_address(text: str) -> bool:
     """Return whether `text` is an IPv4 or IPv6 literal (without brackets)."""
     try:
@@ -75,14 +77,19 @@ def _this_server(site: Site, node: str) -> str | None:
     return site.here[0] if site.here else None
 
 
-def xcatmaster(site: Site, node: str) -> str:
-    """Return the address of the node's management or service node: noderes.xcatmaster, site.master, this server."""
+def xcatmaster(site: Site, node: str, facing: str | None = None) -> str:
+    """Return the address of the node's management or service node: noderes.xcatmaster, site.master, this server.
+
+    `facing` stands in place of the last two where a boot loader knows the server that answers it by a word of its own.
+    """
     value = attribute(site, node, "noderes", "xcatmaster")
     if value:
-        return resolve(site, value.text, f"table noderes, {value.source}, column xcatmaster")
+        return _resolved(site, value, "xcatmaster")
+    if facing is not None:
+        return facing
     master = site.setting("master")
     if master:
-        return resolve(site, master, "table site, key master")
+        return site.once(("server", master), lambda: resolve(site, master, "table site, key master"))
     here = _this_server(site, node)
     if here is None:
         raise SiteError.of(
@@ -93,12 +100,18 @@ def xcatmaster(site: Site, node: str) -> str:
     return here
 
 
-def _server(site: Site, node: str, *columns: str) -> str:
+def _resolved(site: Site, value: Value, column: str) -> str:
+    """Return the address of a server that a row of noderes names, looked up once."""
+    where = f"table noderes, {value.source}, column {column}"
+    return site.once(("server", value.text), lambda: resolve(site, value.text, where))
+
+
+def _server(site: Site, node: str, *columns: str, facing: str | None = None) -> str:
     for column in columns:
         value = attribute(site, node, "noderes", column)
         if value and value.text != XCATMASTER:
-            return resolve(site, value.text, f"table noderes, {value.source}, column {column}")
-    return xcatmaster(site, node)
+            return _resolved(site, value, column)
+    return xcatmaster(site, node, facing)
 
 
 def nfsserver(site: Site, node: str) -> str:
@@ -111,6 +124,6 @@ def tftpserver(site: Site, node: str) -> str:
     return _server(site, node, "tftpserver")
 
 
-def image_server(site: Site, node: str) -> str:
+def image_server(site: Site, node: str, facing: str | None = None) -> str:
     """Return the address that the root image comes from: nfsserver, else tftpserver, else xcatmaster (behaviour.md e.4)."""
-    return _server(site, node, "nfsserver", "tftpserver")
+    return _server(site, node, "nfsserver", "tftpserver", facing=facing)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from .site import Site
 
 NEXT_RECORD = "+=NEXTRECORD"
+MARKS = ("/", "|")
+"""How a value begins that is a pattern."""
+
 PATHS = frozenset({("statelite", "statemnt"), ("noderes", "nfsdir"), ("noderes", "tftpdir")})
 """Columns whose values are directories: `/lite/state/` there is a path, not the pattern `/…/…/` (docs/differences.md)."""
 
@@ -66,12 +69,37 @@ def attribute(site: Site, node: str, table: str, column: str) -> Value | None:
 
     Raises SiteError when the value is an expression that cannot be computed.
     """
-    delimiter = site.joined_attributes.get(column) if table != "nodelist" else None
-    records = _records(site, node, table, column)
-    found = _chained(records) if delimiter is None else _joined(records, delimiter)
-    if found is None:
-        return None
+    row = site.holder(table, node)
+    if row is None or not row.get(column):
+        groups = site.groups(node)
+        found = site.once(("inherited", table, column, *groups), lambda: _found(site, node, table, column))
+    else:
+        found = _found(site, node, table, column)
+    if found is None or found.text[0] not in MARKS:
+        return found
     if (table, column) in PATHS and SLASHES.fullmatch(found.text):
         return found
     text = transform(found.text, node, f"table {table}, {found.source}, column {column}")
     return Value(text, found.source) if text else None
+
+
+def _found(site: Site, node: str, table: str, column: str) -> Value | None:
+    """Return the value as written; what a node has from its groups alone is the same for all nodes of these groups."""
+    delimiter = site.joined_attributes.get(column) if table != "nodelist" else None
+    records = _records(site, node, table, column)
+    found = _chained(records) if delimiter is None else _joined(records, delimiter)
+    return found if found and found.text else None
+
+
+def parts(site: Site, node: str, table: str, column: str) -> list[Value]:
+    """Return the value in the pieces that it is made of, each with where it comes from; none when it is set nowhere.
+
+    Raises SiteError when the value is an expression that cannot be computed.
+    """
+    whole = attribute(site, node, table, column)
+    if whole is None:
+        return []
+    records = list(_records(site, node, table, column))[: whole.source.count(", ") + 1]
+    if len(records) < 2:
+        return [whole]
+    return [Value(record.text.removesuffix(NEXT_RECORD), record.source) for record in records]

@@ -75,10 +75,10 @@ def test_what_a_run_killed_at_its_third_rename_left_is_gone_after_the_next_one(t
     if child == 0:
         rename, done = os.rename, iter(range(9))
 
-        def at_the_third(old: str, new: str) -> None:
+        def at_the_third(old: str, new: str, **directories: int) -> None:
             if next(done) == 2:
                 os.kill(os.getpid(), signal.SIGKILL)
-            rename(old, new)
+            rename(old, new, **directories)
 
         try:
             files.os.rename = at_the_third

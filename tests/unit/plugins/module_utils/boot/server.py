@@ -27,6 +27,7 @@ class Server:
                 {"key": "master", "value": "10.77.0.1"},
             ],
             "osimage": [{"imagename": "img1", "osvers": "debian12", "osarch": "x86_64", "profile": "compute", "provmethod": "statelite"}],
+            "linuximage": [{"imagename": "img1", "rootimgdir": str(self.imagedir)}],
             "nodelist": [{"node": f"n{number}", "groups": "compute"} for number in (1, 2, 3)],
             "noderes": [{"node": "compute", "netboot": "pxe"}],
             "nodetype": [{"node": "compute", "provmethod": "img1"}],
@@ -44,6 +45,15 @@ class Server:
         current = self.imagedir / "current"
         current.unlink(missing_ok=True)
         current.symlink_to(f"generations/{number}")
+
+    def boots_by(self, netboot: str, arch: str = "") -> None:
+        """Give every node a boot method, and the loader that it needs."""
+        self.tables["noderes"][0]["netboot"] = netboot
+        self.tables["osimage"][0]["osarch"] = arch or {"petitboot": "ppc64le", "yaboot": "ppc64"}.get(netboot, "x86_64")
+        for name in ("x86_64", "aarch64", "ppc"):
+            loader = self.tftp / f"boot/grub2/grub2.{name}"
+            loader.parent.mkdir(parents=True, exist_ok=True)
+            loader.write_text(f"GRUB2 {name}")
 
     def plan(self, noderange: str = "compute", state: str = "statelite") -> NodesetPlan:
         return plan(Site(self.tables), str(self.root / "site.db"), noderange, state, lambda _text: None)

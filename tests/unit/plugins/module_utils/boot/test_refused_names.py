@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.diskless.statelite.plugins.module_utils.boot import pxelinux
+from ansible_collections.diskless.statelite.plugins.module_utils.boot.methods import METHODS
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.boot.server import Server
 
@@ -28,12 +28,12 @@ def test_all_names_by_which_pxelinux_looks_are_told_at_once(tmp_path: Path, stat
 
 @pytest.mark.parametrize("name", ["0A01", "C", "b8945908-d6a6-41a9-611d-74a6ab80b83d"])
 def test_the_first_digits_of_an_address_and_a_uuid_are_such_names(name: str) -> None:
-    assert pxelinux.is_reserved(name)
+    assert METHODS["pxe"].reserved.fullmatch(name)
 
 
 @pytest.mark.parametrize("name", ["n1", "a1", "0A010108x", "node-default", "01-52-54-00-77-00", "rack01", "0a010108"])
 def test_other_names_are_not(name: str) -> None:
-    assert not pxelinux.is_reserved(name)
+    assert not METHODS["pxe"].reserved.fullmatch(name)
 
 
 def test_an_offline_node_with_a_word_for_an_address_has_no_link_by_it(tmp_path: Path) -> None:

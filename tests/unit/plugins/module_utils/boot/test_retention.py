@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.boot import retention
-from ansible_collections.diskless.statelite.plugins.module_utils.boot.record import record_path, update
+from ansible_collections.diskless.statelite.plugins.module_utils.boot.record import UNKNOWN, record_path, update
 from ansible_collections.diskless.statelite.plugins.module_utils.boot.retention import plan_prune, read_generations
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.plan import plan_table
@@ -49,7 +49,7 @@ class Server:
             else f"statelite.image=img statelite.generation={number}"
         )
         (self.tftp / "pxelinux.cfg" / node).write_text(f"APPEND {words}\n", encoding="utf-8")
-        update(record_path(str(self.site)), {str(self.tftp): [node]}, {})
+        update(record_path(str(self.site)), {str(self.tftp): {node: {f"pxelinux.cfg/{node}": UNKNOWN}}}, {})
 
     def booted(self, node: str, number: int) -> None:
         report = {"received": 1, "node": node, "report": {"image": "img", "generation": str(number)}}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import current, latest, next_number
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.withdrawn import history, mark_of, withdrawn
-from ansible_collections.diskless.statelite.plugins.module_utils.boot.record import record_path, update
+from ansible_collections.diskless.statelite.plugins.module_utils.boot.record import UNKNOWN, record_path, update
 from ansible_collections.diskless.statelite.plugins.module_utils.boot.rollback import read_and_plan
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.plan import plan_table
@@ -49,7 +49,7 @@ class Server:
 
     def boots_next(self, node: str, number: int) -> None:
         (self.tftp / "pxelinux.cfg" / node).write_text(f"APPEND root=nfs:10.1.0.1:{self.images}/generations/{number}/rootimg:ro\n")
-        update(record_path(str(self.site)), {str(self.tftp): [node]}, {})
+        update(record_path(str(self.site)), {str(self.tftp): {node: {f"pxelinux.cfg/{node}": UNKNOWN}}}, {})
 
     def booted(self, node: str, number: int) -> None:
         report = {"received": 1, "node": node, "report": {"image": "img", "generation": str(number)}}

@@ -1,0 +1,66 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What nodes boot next, as their boot files say it (the original's `nodeset stat`), and where each kernel word comes from."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..apply.addresses import local_addresses
+from ..apply.files import read_bytes
+from ..errors import Fault, SiteError, raise_faults
+from ..nodes.images import image_of
+from ..nodes.noderange import expand
+from ..nodes.site import Site
+from ..tables.store import DEFAULT_SITE, open_store
+from .planner import Planner, told_words
+
+INFO_SPEC: dict[str, Any] = {
+    "noderange": {"type": "str", "required": True},
+    "words": {"type": "bool", "default": False},
+    "site": {"type": "str", "default": DEFAULT_SITE},
+}
+"""Options of the module nodeset_info."""
+
+WORD = re.compile(r"statelite\.(image|generation)=([^\s\"]+)")
+
+
+def read_info(params: Mapping[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:
+    """Return the state of each node, and with `words` what its kernel line would be made of now.
+
+    Raises SiteError with every node that has no boot method, and with `words` everything that keeps one from booting its image.
+    """
+    with open_store(params["site"]) as store:
+        site = Site(store.tables(), local_addresses())
+    nodes = expand(site, params["noderange"])
+    planner = Planner(site, warn)
+    told = {node: _standing(planner, node) for node in nodes}
+    if params.get("words"):
+        for node in nodes:
+            try:
+                planner.boots(node, image_of(site, node), None)
+            except SiteError as error:
+                planner.faults.extend(error.faults)
+    faults: list[Fault] = planner.faults
+    raise_faults(dict.fromkeys(faults))
+    for node, words in told_words(planner.words).items():
+        told[node]["words"] = words
+    return {"nodes": told}
+
+
+def _standing(planner: Planner, node: str) -> dict[str, Any]:
+    """Return what a node's own boot file says."""
+    method = planner.checks.method(node, planner.faults)
+    if method is None:
+        return {}
+    path = os.path.join(planner.files(node).tftpdir, method.main(node))
+    content = read_bytes(path)
+    text = None if content is None else content.decode(errors="replace")
+    state = method.absent if text is None else method.comment(text) or "unknown"
+    words = dict(WORD.findall(text or ""))
+    number = words.get("generation")
+    return {"state": state, "method": method.name, "file": path, "image": words.get("image"), "generation": int(number) if number else None}

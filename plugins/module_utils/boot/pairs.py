@@ -1,0 +1,84 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kernel and initramfs of an image below the TFTP directory, replaced as a pair in one step."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..apply.files import sync_directory
+from ..errors import SiteError
+
+EXCHANGE = 2
+"""RENAME_EXCHANGE of renameat2(2)."""
+
+AT_CWD = -100
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A kernel and an initramfs, and the directory below the TFTP root that nodes fetch both from."""
+
+    directory: str
+    sources: Mapping[str, str]
+
+    def path(self, name: str) -> str:
+        """Return the path of one of the two as a boot file names it."""
+        return f"{self.directory}/{name}"
+
+    def differs(self, tftpdir: str) -> bool:
+        """Return whether the copies are missing or are not those of the sources (size and time of change)."""
+        for name, source in self.sources.items():
+            try:
+                copy = os.lstat(os.path.join(tftpdir, self.directory, name))
+            except (FileNotFoundError, NotADirectoryError):
+                return True
+            own = os.stat(source)
+            if (copy.st_size, copy.st_mtime_ns) != (own.st_size, own.st_mtime_ns):
+                return True
+        return False
+
+    def put(self, tftpdir: str) -> None:
+        """Copy both into a new directory and put it in place by one rename; what else was in the old one moves along."""
+        target = os.path.join(tftpdir, self.directory)
+        parent = os.path.dirname(target)
+        os.makedirs(parent, exist_ok=True)
+        staging = os.path.join(parent, f".{os.path.basename(target)}.new")
+        shutil.rmtree(staging, ignore_errors=True)
+        os.mkdir(staging, 0o755)
+        for name, source in self.sources.items():
+            copy = os.path.join(staging, name)
+            shutil.copyfile(source, copy)
+            shutil.copystat(source, copy)
+            os.chmod(copy, 0o644)
+            with open(copy, "rb") as stream:
+                os.fsync(stream.fileno())
+        sync_directory(staging)
+        if os.path.isdir(target) and not os.path.islink(target):
+            exchange(staging, target)
+            for name in set(os.listdir(staging)) - set(self.sources):
+                os.rename(os.path.join(staging, name), os.path.join(target, name))
+            shutil.rmtree(staging)
+        else:
+            os.rename(staging, target)
+        sync_directory(parent)
+
+
+def exchange(one: str, other: str) -> None:
+    """Swap two paths of one file system in one step, so that a reader finds either pair whole."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.renameat2(AT_CWD, os.fsencode(one), AT_CWD, os.fsencode(other), EXCHANGE) != 0:
+        code = ctypes.get_errno()
+        raise SiteError.of(other, f"cannot be replaced in one step ({os.strerror(code)})", _exchange_mend(code))
+
+
+def _exchange_mend(code: int) -> str:
+    if code in (errno.EINVAL, errno.ENOSYS):
+        return "Put the TFTP directory on a file system that can exchange directories, such as ext4, xfs or btrfs"
+    return "Remove it and run nodeset again"

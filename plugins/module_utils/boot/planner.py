@@ -1,0 +1,198 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the nodes of a run to the files of each: all faults are gathered, and nothing is written here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from ..apply.generations import KERNEL
+from ..errors import Fault, SiteError
+from ..nodes.attributes import attribute
+from ..nodes.images import Image, find_image, image_of, osimage
+from ..nodes.interfaces import ADDRESS, boot_mac, other_names
+from ..nodes.servers import is_address, tftpserver
+from ..nodes.site import Site
+from .bootfiles import BootFiles
+from .bootset import BootSet, boot_set
+from .checks import Checks
+from .genesis import LABEL, arch_of, genesis, genesis_line
+from .kernel_args import Word, kernel_words, line_of
+from .method import OFFLINE, SHELL, Boots, Method, NodeFiles, Target, Web
+from .pairs import Pair
+from .yaboot import SHIPPED, Yaboot, own_loader
+
+
+class Wanted(NamedTuple):
+    """One node of the run, and how its files are made once it is known which nodes have some of their own."""
+
+    node: str
+    method: Method
+    files: BootFiles
+    arch: str
+    make: Callable[[Target, Web], NodeFiles]
+
+    def about(self, state: str) -> dict[str, Any]:
+        """Return what the module says about the node."""
+        return {"state": state, "method": self.method.name, "file": f"{self.files.tftpdir}/{self.method.main(self.node)}"}
+
+
+class Planner:
+    """The TFTP directories of a run with what is wanted in them; `faults` is everything that is wrong."""
+
+    def __init__(self, site: Site, warn: Callable[[str], None]) -> None:
+        self.site = site
+        self.warn = warn
+        self.faults: list[Fault] = []
+        self.checks = Checks(site, warn)
+        self.directories: dict[str, BootFiles] = {}
+        self.words: dict[str, list[Word]] = {}
+        self._sets: dict[tuple[str, str | None], BootSet | None] = {}
+        self.known = frozenset(site.nodes())
+        self._wanted: list[Wanted] = []
+        debug = site.setting("xcatdebugmode") in ("1", "2")
+        self._web = Web(site.setting("httpport"), debug=debug)
+
+    def image(self, name: str, provmethod: str | None) -> BootSet | None:
+        """Return the boot set of an image, checked once a run; None when it has faults."""
+        key = (name, provmethod)
+        if key not in self._sets:
+            self._sets[key] = None
+            try:
+                self._sets[key] = boot_set(osimage(self.site, name), provmethod, self.warn)
+            except SiteError as error:
+                self.faults.extend(error.faults)
+        return self._sets[key]
+
+    def files(self, node: str) -> BootFiles:
+        """Return the TFTP directory of a node: noderes.tftpdir, else site.tftpdir."""
+        value = attribute(self.site, node, "noderes", "tftpdir")
+        tftpdir = (value.text if value else self.site.setting("tftpdir")).rstrip("/") or "/"
+        return self.directories.setdefault(tftpdir, BootFiles(tftpdir, self.known))
+
+    def boots(self, node: str, name: str, provmethod: str | None, stopping: bool = False) -> dict[str, Any] | None:
+        """Note the files of one node that boots the image `name`, stopping for a shell or not; return what the module says about it."""
+        boot = self.image(name, provmethod)
+        files = self.files(node)
+        method = self.checks.method(node, self.faults)
+        declared = boot.image if boot else find_image(self.site, name)
+        self.faults += self.checks.node(node, method, declared.osarch if declared else "", name, files.tftpdir)
+        if boot is None or method is None:
+            return None
+        try:
+            lines = self._lines(node, method, boot, stopping)
+        except SiteError as error:
+            self.faults.extend(error.faults)
+            return None
+        main = lines[method.facing[0] or ""]
+        self.faults += self.checks.line(node, method, main)
+        files.pairs[boot.image.name] = boot.pair
+        if isinstance(method, Yaboot):
+            self._yaboot(boot.image, files)
+        state = SHELL if stopping else boot.state
+        kernel, initrd = boot.pair.path(KERNEL), boot.pair.path(boot.initrd)
+        boots = Boots(state, kernel, initrd, method.line(main), stub=boot.stub, lines=lines)
+        told = self._note(Wanted(node, method, files, boot.image.osarch, partial(_booted, method, boots)), state)
+        return {**told, "image": boot.image.name, "generation": boot.generation.number}
+
+    def _note(self, wanted: Wanted, state: str) -> dict[str, Any]:
+        self._wanted.append(wanted)
+        return wanted.about(state)
+
+    def _lines(self, node: str, method: Method, boot: BootSet, stopping: bool) -> dict[str, str]:
+        """Return the kernel line for each word by which the loader knows its server."""
+        lines = {}
+        for facing in method.facing if not boot.stub else method.facing[:1]:
+            words = kernel_words(self.site, node, boot.root, facing)
+            if stopping:
+                words.append(Word("shell", "state shell"))
+            self.words.setdefault(node, words)
+            lines[facing or ""] = line_of(words)
+        return lines
+
+    def _yaboot(self, image: Image, files: BootFiles) -> None:
+        """Note the loader of the system's own medium, or warn that it is nowhere."""
+        directory = own_loader(image.osvers)
+        if directory is None or directory in files.pairs:
+            return
+        below = image.column("pkgdir") or f"{image.installdir}/{image.osvers}/{image.osarch}"
+        places = [os.path.join(place.strip(), SHIPPED) for place in below.split(",")]
+        found = next((place for place in places if os.path.isfile(place)), None)
+        if found:
+            files.pairs[directory] = Pair(directory, {"yaboot": found})
+        elif not os.path.isfile(os.path.join(files.tftpdir, directory, "yaboot")):
+            self.checks.tell(f"{places[0]} is not there, and no yaboot in {files.tftpdir}/{directory}", image.name)
+
+    def local(self, node: str, state: str) -> dict[str, Any] | None:
+        """Note the files of a node that boots from its own disk, or that nobody deploys."""
+        method = self.checks.method(node, self.faults)
+        if method is None:
+            return None
+        self.faults += self.checks.name(node, method)
+        files = self.files(node)
+        if state == OFFLINE:
+            main = method.main(node)
+            files.own[node] = [main, f"{main}.uefi", f"{main}.elilo"]
+        return self._note(Wanted(node, method, files, "", partial(_left_alone, method, state)), state)
+
+    def shell(self, node: str) -> dict[str, Any] | None:
+        """Note the files of a node that waits for somebody: in Genesis where it is there, else in the node's own image."""
+        found: list[Fault] = []
+        method = self.checks.method(node, found)
+        files = self.files(node)
+        if method is None:
+            self.faults += found
+            return None
+        arch = arch_of(self.site, node, "ppc64" if method.fits("ppc64") and not method.fits("x86") else "x86_64")
+        there = genesis(files.tftpdir, arch)
+        if there is None:
+            try:
+                return self.boots(node, image_of(self.site, node), None, stopping=True)
+            except SiteError as error:
+                self.faults.extend(error.faults)
+                return None
+        self.faults += self.checks.node(node, method, arch, "Genesis", files.tftpdir)
+        try:
+            lines = {facing or "": genesis_line(self.site, node, arch, facing) for facing in method.facing}
+        except SiteError as error:
+            self.faults.extend(error.faults)
+            return None
+        boots = Boots(SHELL, there.kernel, there.initrd, method.line(lines[method.facing[0] or ""]), LABEL, lines=lines)
+        return self._note(Wanted(node, method, files, arch, partial(_booted, method, boots)), SHELL)
+
+    def finish(self) -> None:
+        """Make the files of every node, now that it is known which nodes have some of their own."""
+        own = {(wanted.files.tftpdir, wanted.node) for wanted in self._wanted}
+        for wanted in self._wanted:
+            web = self._web._replace(tftpdir=wanted.files.tftpdir)
+            wanted.files.wanted[wanted.node] = wanted.make(self._target(wanted, own), web)
+        self.checks.warn_at_once()
+
+    def _target(self, wanted: Wanted, own: set[tuple[str, str]]) -> Target:
+        node, tftpdir = wanted.node, wanted.files.tftpdir
+        mac, address = boot_mac(self.site, node), self.site.address(node)
+        addresses = [address] if address and is_address(address) else []
+        for name in other_names(self.site, node):
+            extra = self.site.address(name)
+            has_own = (tftpdir, name) in own or os.path.lexists(os.path.join(tftpdir, wanted.method.main(name)))
+            if extra and is_address(extra) and not has_own:
+                addresses.append(extra)
+        server = tftpserver(self.site, node) if wanted.arch and wanted.method.named_server else ""
+        return Target(node, wanted.arch, mac if mac and ADDRESS.fullmatch(mac) else None, addresses, server)
+
+
+def _booted(method: Method, boots: Boots, target: Target, web: Web) -> NodeFiles:
+    return method.boots(target, boots, web)
+
+
+def _left_alone(method: Method, state: str, target: Target, web: Web) -> NodeFiles:
+    return method.local(target, state, web)
+
+
+def told_words(words: Mapping[str, list[Word]]) -> dict[str, list[dict[str, str]]]:
+    """Return the words of each node's kernel line with where they come from, as the module gives them."""
+    return {node: [{"word": word.text, "source": word.source} for word in found] for node, found in words.items()}
