@@ -57,6 +57,7 @@ class Journal:
         if operations is None:
             return 0
         position = self._position(root, operations)
+        os.truncate(self.marks, position)
         self._carry_out(root, operations, position)
         return len(operations) - position
 
@@ -96,7 +97,6 @@ class Journal:
 
     def _carry_out(self, root: Root, operations: list[Operation], position: int) -> None:
         with open(self.marks, "r+b", buffering=0) as marks:
-            marks.truncate(position)
             marks.seek(position)
             for operation in operations[position:]:
                 self._step(root, operation)

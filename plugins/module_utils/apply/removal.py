@@ -12,13 +12,25 @@ import sys
 from ..errors import SiteError
 from .commands import run_command
 
+ESCAPED = re.compile(r"\\([0-7]{3})")
+
+
+def _plain(point: str) -> str:
+    """Return a mount point of the kernel's list without its octal escapes (proc_pid_mountinfo(5))."""
+    return ESCAPED.sub(lambda code: chr(int(code.group(1), 8)), point) if "\\" in point else point
+
 
 def mounts_under(path: str, mountinfo: str = "/proc/self/mountinfo") -> list[str]:
     """Return the mount points at or below `path`, the deepest and latest first."""
+    return mounts_in(os.path.realpath(path), mountinfo)
+
+
+def mounts_in(real: str, mountinfo: str = "/proc/self/mountinfo") -> list[str]:
+    """Return what mounts_under does, for a path without symbolic links."""
     with open(mountinfo, encoding=sys.getfilesystemencoding(), errors="surrogateescape") as stream:
-        points = [re.sub(r"\\([0-7]{3})", lambda code: chr(int(code.group(1), 8)), line.split()[4]) for line in stream]
-    real = os.path.realpath(path)
-    return [point for point in reversed(points) if point == real or point.startswith(real + "/")]
+        points = [_plain(line.split(" ", 5)[4]) for line in stream]
+    below = real.rstrip("/") + "/"
+    return [point for point in reversed(points) if point == real or point.startswith(below)]
 
 
 def remove_tree(path: str) -> None:

@@ -35,7 +35,7 @@ ATTEMPTS = 1000
 MAX_LINKS = 40
 """Symbolic links followed in one path, as path_resolution(7) has it."""
 
-HELD = 32
+HELD = 128
 """Directories kept open below a root: neighbours in a plan lie in the same ones."""
 
 DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

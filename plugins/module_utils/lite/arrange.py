@@ -12,7 +12,8 @@ link that stands at an entry's path: kept aside in /.statelite/kept; what it lea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from ..errors import Fault, SiteError, raise_faults
 from ..tables.lite import CON, LINK, MOUNTS, MTAB
@@ -21,14 +22,13 @@ from . import rules
 from .bridges import bridges_of
 from .entry import DIRECTORY, FILE, Entry
 from .layout import DEFAULT, IMAGE, KEPT, STATELITE, TMPFS, Directory, Layout, Made, Placed
-from .place import OWN, Found, Place, Places, Tree, above, ancestors, place_of
+from .place import OWN, Found, Place, Places, Tree, ancestors, place_of
 
 FILE_MODE = 0o644
 ROUNDS = 5
 
 
-@dataclass(frozen=True)
-class _Settled:
+class _Settled(NamedTuple):
     """An entry, the place it has, and what stands there."""
 
     entry: Entry
@@ -46,12 +46,7 @@ class _Settled:
 
 def relative(path: str, target: str) -> str:
     """Return the text of a link at `path` to `target`, from the root down: ../../.default/x (./x at the top, as recorded)."""
-    return "/".join([".."] * (path.count("/") - 1) or ["."]) + target
-
-
-def tmpfs_text(path: str) -> str:
-    """Return the text of `/.statelite/tmpfs<path>`, which leads to the default until the node puts its own there."""
-    return "../../" + relative(path, DEFAULT + path)
+    return ("/.." * (path.count("/") - 1))[1:] + target if path.count("/") > 1 else "." + target
 
 
 class _Arrangement:
@@ -100,18 +95,19 @@ class _Arrangement:
         if found is not None:
             self._in_the_way(path, found)
 
-    def _link(self, path: str, text: str, replaces: bool = False) -> None:
-        found = None if replaces else self.tree.look(path)
-        if found is not None and (found.kind, found.text) != ("l", text):
-            self._in_the_way(path, found)
-        elif found is None:
+    def _link(self, path: str, text: str) -> None:
+        found = self.tree.look(path)
+        if found is None:
             self.links[path] = text
+        elif (found.kind, found.text) != ("l", text):
+            self._in_the_way(path, found)
 
     def _mirror(self, base: str, path: str) -> None:
         """Make the directories above `path` below `base`, with the modes and owners they have in the image; once for each directory."""
-        if (base, above(path)) in self._mirrored:
+        held = base, path.rpartition("/")[0]
+        if held in self._mirrored:
             return
-        self._mirrored.add((base, above(path)))
+        self._mirrored.add(held)
         for place in reversed(ancestors(path)):
             found = self.tree.look(place)
             like = Directory(found.mode, found.owner, found.group) if found is not None and found.kind == "d" else Directory()
@@ -146,8 +142,9 @@ class _Arrangement:
         if link:
             self._mirror(TMPFS, path)
             self._mirror("", path)
-            self._link(path, relative(path, TMPFS + path), replaces=True)
-            self._link(TMPFS + path, tmpfs_text(path))
+            self.links[path] = relative(path, TMPFS + path)
+            # It leads to the default until the node puts its own there.
+            self._link(TMPFS + path, "../../" + relative(path, DEFAULT + path))
         elif one.is_link:
             self._mount_point(path, kind)
         if leads_to is not None:
@@ -246,7 +243,7 @@ def _settle(
             faults.append(Fault(entry.where, what, "Keep one of the two rows"))
         else:
             joined = replace(other.entry, required=other.entry.required or entry.required)
-            settled[place.path] = replace(other, entry=joined, written=(*other.written, entry.path))
+            settled[place.path] = other._replace(entry=joined, written=(*other.written, entry.path))
     return settled, live
 
 

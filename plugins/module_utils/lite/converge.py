@@ -26,7 +26,7 @@ from ..apply.operations import (
     RemoveLink,
 )
 from .layout import DEFAULT, IMAGE, KEPT, STATELITE, Directory, Made
-from .place import OWN, Tree, above, ancestors
+from .place import OWN, Tree, ancestors
 
 
 class Change:
@@ -120,7 +120,9 @@ def times(changes: Iterable[Operation], old: Made, new: Made, tree: Tree) -> tup
 
     The first ones do nothing unless the changes are taken back.
     """
-    directories = {above(path) for change in changes for path in (change.path, getattr(change, "target", ""))}
+    touched = [change.path for change in changes]
+    touched += [change.target for change in changes if isinstance(change, Move)]
+    directories = {path.rpartition("/")[0] or "/" for path in touched}
     homes = {made.home_of(directory) for directory in directories for made in (old, new)}
     before: list[Operation] = []
     after: list[Operation] = []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import osimage, rank, rows_for_image
-from ..tables.lite import BIND, CON, LINK, MTAB, TMPFS, file_problem, normal_path, parse_options
+from ..tables.lite import BIND, CON, LINK, MTAB, TMPFS, file_problem, normal_path, options_problem, parse_options
 
 if TYPE_CHECKING:
     from ..nodes.site import Site
@@ -46,22 +46,16 @@ def entry_of(row: Mapping[str, str], liteattach: str) -> Entry:
 
     Raises SiteError that names the row with everything that is wrong with it.
     """
-    written = row.get("file") or ""
-    where = f"table litefile, image {row.get('image') or 'ALL'}, file {written}"
-    faults: list[Fault] = []
-    problem = file_problem(written)
-    if problem is not None:
-        faults.append(Fault(where, *problem))
-    storage, attachment = "", None
-    try:
-        storage, attachment = parse_options(row.get("options") or "", where)
-    except SiteError as error:
-        faults.extend(error.faults)
-    if not faults:
+    written, options = row.get("file") or "", row.get("options") or ""
+    problems = [problem for problem in (file_problem(written), options_problem(options)) if problem is not None]
+    if not problems:
         path, kind = normal_path(written)
+        storage, attachment = parse_options(options)
         if storage == CON and kind == DIRECTORY:
-            faults.append(Fault(where, "a directory can't be concatenated", "List its files, or use tmpfs for the directory"))
-    raise_faults(faults)
+            problems.append(("a directory can't be concatenated", "List its files, or use tmpfs for the directory"))
+    if problems:
+        where = f"table litefile, image {row.get('image') or 'ALL'}, file {written}"
+        raise SiteError(*(Fault(where, *problem) for problem in problems))
     if path == MTAB:
         kind, storage, attachment = FILE, TMPFS, LINK
     required = (row.get("required") or "no") == "yes"

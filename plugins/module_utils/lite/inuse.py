@@ -9,7 +9,7 @@ import glob
 import os
 import re
 
-from ..apply.removal import mounts_under
+from ..apply.removal import mounts_in
 from ..errors import Fault, raise_faults
 
 EXPORT_FILES = ("/etc/exports", "/etc/exports.d/*.exports", "/var/lib/nfs/etab")
@@ -26,7 +26,7 @@ def plain(text: str) -> str:
 def mounts_below(directory: str, mountinfo: str = "/proc/self/mountinfo") -> list[str]:
     """Return the mount points inside `directory`, which itself may be one."""
     real = os.path.realpath(directory)
-    return sorted({point for point in mounts_under(directory, mountinfo) if point != real})
+    return sorted({point for point in mounts_in(real, mountinfo) if point != real})
 
 
 def mount_faults(directory: str) -> list[Fault]:
@@ -61,6 +61,8 @@ def exported_paths(exports: tuple[str, ...] = EXPORT_FILES, ganesha: tuple[str, 
                 found.append((plain(match.group(1) or match.group(2)), name))
     for name, text in _texts(ganesha):
         bare = re.sub(r"#.*", "", text)
+        if "path" not in bare.lower():
+            continue
         found.extend((match.group(1), name) for match in re.finditer(r'(?im)^\s*path\s*=\s*"?([^";\n]+?)"?\s*;', bare))
     return [(path, name) for path, name in found if path.startswith("/")]
 

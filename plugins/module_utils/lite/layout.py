@@ -11,7 +11,7 @@ tree is laid out for), so this file reads it and knows nothing of how a tree is 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
@@ -148,7 +148,7 @@ class Layout:
         parts = {
             "format": json.dumps(FORMAT),
             "image": json.dumps(self.image),
-            "entries": "[" + ",\n".join(map(ENCODE, map(vars, self.entries))) + "]",
+            "entries": _rows(map(vars, self.entries)),
             "satisfied": ENCODE(self.satisfied),
             "missing": ENCODE(self.missing),
             "bridges": ENCODE(self.bridges),
@@ -159,6 +159,16 @@ class Layout:
 
 ENCODE = json.JSONEncoder(separators=(", ", ": ")).encode
 """The encoder in C, which knows no indents."""
+
+
+BREAK = "\x01"
+"""Stands for what comes after a comma; in the text of JSON it can't be a part of anything."""
+BREAKING = json.JSONEncoder(separators=(f",{BREAK}", ": ")).encode
+
+
+def _rows(items: Iterable[dict[str, Any]]) -> str:
+    """Return a JSON array with one line an object, encoded in one go."""
+    return BREAKING(list(items)).replace(f"}},{BREAK}{{", "},\n{").replace(BREAK, " ")
 
 
 def _object(members: Mapping[str, str]) -> str:

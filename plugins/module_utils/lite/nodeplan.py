@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.disk import Disk, disk_of
@@ -48,8 +49,7 @@ LONGEST_WAIT = 3600
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One entry as the agent carries it out.
 
     `place` is where its content is kept, below /.statelite ('-' for the level or image itself); `attach` is how
@@ -134,8 +134,10 @@ def step_fields(step: Step) -> tuple[str, ...]:
 
 def wire_text(fields: Iterable[Sequence[str]]) -> str:
     """Return the wire text: one operation a line, fields separated by TAB, an end line that counts the others."""
-    lines = ["\t".join(CONTROL.sub(" ", field) for field in line) for line in fields]
-    return "".join(f"{line}\n" for line in [*lines, f"end\t{len(lines)}"])
+    lines: list[Sequence[str]] = list(fields)
+    if CONTROL.search("".join(chain.from_iterable(lines))):
+        lines = [[CONTROL.sub(" ", field) for field in line] for line in lines]
+    return "\n".join([*map("\t".join, lines), f"end\t{len(lines)}", ""])
 
 
 def necessity(required: bool) -> str:

@@ -38,6 +38,8 @@ COARSE = 5
 SECOND = 1_000_000_000
 WHOLE = 2 * SECOND
 """How far from a time of whole seconds another change may bear the same time (ext4 with small inodes, ext3), and as much again."""
+TICK = 0.004
+"""Seconds after which that clock has gone on, on most kernels."""
 WAIT = 0.2
 """Seconds that the file system's clock may take to go on after the last change."""
 
@@ -53,15 +55,12 @@ def digest_of(site: Site, image: Image) -> str:
 def _directories(plan: TreePlan) -> set[str]:
     """Return the directories that the plan of the laid-out tree depends on."""
     made = plan.layout.made
-    paths = {*plan.looked, *map(made.content_of, plan.looked), *made.directories, *made.files, *made.links, *made.modes, RECORD, TEMPLATE}
-    paths.update(content for pair in made.moves.items() for content in pair)
-    paths.update(entry.content for entry in plan.layout.entries)
-    found = {*made.directories, *made.modes}
-    for directory in {above(path) for path in paths}:
-        found.update((directory, *ancestors(directory)))
-    for directory in plan.walked:
-        found.add(made.content_of(directory))
-    return found | {made.content_of(path) for path, here in plan.looked.items() if here is not None and here.kind == "d"}
+    paths = [*made.directories, *made.files, *made.links, *made.modes, *made.moves, *made.moves.values(), RECORD, TEMPLATE]
+    paths += [entry.content for entry in plan.layout.entries]
+    looked = {*map(above, plan.looked), *(path for path, here in plan.looked.items() if here is not None and here.kind == "d")}
+    holders = {*map(above, paths), *looked, *map(made.content_of, looked)}
+    found = {*made.directories, *made.modes, *map(made.content_of, plan.walked)}
+    return found.union(holders, *map(ancestors, holders))
 
 
 def _stamps(root: Root, directories: Iterable[str], files: Mapping[str, bool]) -> Stamps:
@@ -98,25 +97,23 @@ def remember(plan: TreePlan, digest: str, told: dict[str, Any]) -> None:
     Only once the clock of the file system has gone on: a change at the same tick would leave no trace in the times. One that
     goes on by whole seconds is not waited for: of a tree that was just changed there nothing is remembered.
     """
+    passed = time.clock_gettime_ns(COARSE) if plan.operations else 0
+    made = plan.layout.made
+    directories, files = _directories(plan), {path: path in made.moves for path in made.files}
+    now, end = passed, time.monotonic() + WAIT
     with Root(plan.rootimg) as root:
-        made = plan.layout.made
-        directories, files = _directories(plan), {path: path in made.moves for path in made.files}
-        stamps = _stamps(root, directories, files)
-        times = [stamp[1] for stamp in stamps.values() if len(stamp) == 2]
-        newest = max((at if at % SECOND else at + WHOLE for at in times), default=0)
-        end = time.monotonic() + WAIT
-        waited = False
-        while time.clock_gettime_ns(COARSE) <= newest:
-            if time.monotonic() > end:
-                return
-            time.sleep(0.002)
-            waited = True
-        if waited and _stamps(root, directories, files) != stamps:
-            return
+        while now <= passed:
+            while (now := time.clock_gettime_ns(COARSE)) <= passed:
+                if time.monotonic() > end:
+                    return
+                time.sleep(TICK)
+            stamps = _stamps(root, directories, files)
+            times = [stamp[1] for stamp in stamps.values() if len(stamp) == 2]
+            passed = max((at if at % SECOND else at + WHOLE for at in times), default=0)
     path = _file(plan.rootimg)
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     with open(f"{path}.new", "w", encoding="ascii") as stream:
-        json.dump({"digest": digest, "told": told, "stamps": stamps}, stream)
+        stream.write(json.dumps({"digest": digest, "told": told, "stamps": stamps}))
     os.rename(f"{path}.new", path)
 
 

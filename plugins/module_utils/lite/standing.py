@@ -17,6 +17,7 @@ from ..apply.root import Root
 from .layout import KEPT, Made
 from .place import OWN, Found, above, ancestors
 
+UNSEEN = Found("")
 KINDS = {stat.S_IFDIR: "d", stat.S_IFREG: "f", stat.S_IFLNK: "l"}
 
 
@@ -41,12 +42,14 @@ class Original:
         self._seen: dict[str, Found | None] = {}
         self._missing: set[str] = set()
         self._contents = {content for _place, content in made.contents()}
+        self._is_bare = not (made.directories or made.files or made.links or made.moves or made.modes or self.gone)
 
     def look(self, path: str) -> Found | None:
         """Return what stood at `path`; None when nothing did."""
-        if path not in self._seen:
-            self._seen[path] = self._look(path)
-        return self._seen[path]
+        found = self._seen.get(path, UNSEEN)
+        if found is UNSEEN:
+            found = self._seen[path] = self._on_disk(path) if self._is_bare else self._look(path)
+        return found
 
     def _look(self, path: str) -> Found | None:
         made = self.made
@@ -62,14 +65,15 @@ class Original:
 
     def _on_disk(self, path: str) -> Found | None:
         """Return what stands at a path; the kernel is asked once for all that would lie in a directory that is missing."""
-        directory = above(path)
-        if directory in self._missing:
-            return None
-        found = found_at(self.root, path)
-        while found is None and directory != "/" and directory not in self._missing and self.root.lstat(directory) is None:
+        directory = path.rpartition("/")[0] or "/"
+        found = None if directory in self._missing else found_at(self.root, path)
+        if found is not None:
+            return found
+        self._missing.add(path)
+        while directory != "/" and directory not in self._missing and self.root.lstat(directory) is None:
             self._missing.add(directory)
             directory = above(directory)
-        return found
+        return None
 
     def links_below(self, path: str) -> Iterable[tuple[str, str]]:
         """Give the symbolic links in a directory as it was."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Optional
 
 from ..errors import SiteError
@@ -46,6 +47,7 @@ def _spellings() -> dict[frozenset[str], Option]:
 SPELLINGS = _spellings()
 
 
+@lru_cache(maxsize=256)
 def options_problem(text: str) -> Problem | None:
     """Return what is wrong with the options of a litefile row, and the mend; None when they are lawful."""
     if any(character in CURLY_QUOTES for character in text):
@@ -82,6 +84,11 @@ def parse_options(text: str, where: str = "litefile options") -> Option:
     problem = options_problem(text)
     if problem is not None:
         raise SiteError.of(where, *problem)
+    return _spelled(text)
+
+
+@lru_cache(maxsize=256)
+def _spelled(text: str) -> Option:
     return SPELLINGS[frozenset(text.split(",") if text else ())]
 
 
@@ -90,6 +97,8 @@ def normal_path(text: str) -> tuple[str, str]:
 
     The kind is d when the cell ended with a slash, else f.
     """
+    if "//" not in text and "/." not in text and text[:1] == "/" != text:
+        return (text[:-1], "d") if text[-1] == "/" else (text, "f")
     parts = [part for part in text.split("/") if part not in ("", ".")]
     return "/" + "/".join(parts), "d" if text.endswith(("/", "/.")) else "f"
 
