@@ -27,12 +27,16 @@ OWN_FILES = (TreeFile("/etc/machine-id", b"", 0o444), TreeFile("/etc/hostname"),
 """The agent mounts the node's own machine-id and hostname over these; a mount needs something to stand on."""
 
 
+def left_behind(root: Root) -> list[str]:
+    """Return the files in an image that belong to one machine alone: host keys, leases, seeds."""
+    found = [(directory, pattern, name) for directory, pattern in LEFT_BEHIND for name in names_in(root, directory)]
+    return [f"{directory}/{name}" for directory, pattern, name in found if pattern.fullmatch(name)]
+
+
 def remove_identity(root: Root) -> None:
     """Take every trace of a particular machine out of an image under construction."""
-    for directory, pattern in LEFT_BEHIND:
-        for name in names_in(root, directory):
-            if pattern.fullmatch(name):
-                drop(root, f"{directory}/{name}")
+    for path in left_behind(root):
+        drop(root, path)
     for file in OWN_FILES:
         put(root, file)
     if not is_link(root, "/etc/resolv.conf"):

@@ -37,6 +37,13 @@ mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 get the modes that they have in a whole one: a package that owns them is unpacked over the mounts."""
 
 
+READ_ONLY = """
+mount --bind "$1" "$1"
+mount -o remount,bind,ro "$1"
+"""
+"""Before PREPARE: nothing that runs in the image can write to it, but on the volatile mounts."""
+
+
 def alone(*command: str) -> list[str]:
     """Return `command` as it runs with mounts and processes of its own."""
     return [*DIE_WITH_US, str(os.getpid()), *ALONE, *command]
@@ -50,3 +57,8 @@ def in_chroot(rootimg: str, *command: str) -> list[str]:
 def beside_chroot(rootimg: str, *command: str) -> list[str]:
     """Return `command` as it runs outside `rootimg`, with /dev, /proc and /sys inside it for a chroot of its own."""
     return alone("sh", "-c", PREPARE + 'exec "$@"', "statelite", rootimg, *command)
+
+
+def reading_chroot(rootimg: str, *command: str) -> list[str]:
+    """Return `command` as it runs inside `rootimg` and can change nothing there."""
+    return alone("sh", "-c", READ_ONLY + PREPARE + 'exec chroot "$root" "$@"', "statelite", rootimg, *command)

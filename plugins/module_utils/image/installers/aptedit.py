@@ -1,0 +1,186 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packages of a Debian or Ubuntu image that is there: this machine's apt solves and fetches, the image's own dpkg unpacks."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Sequence
+
+from ...apply.commands import run_command
+from ...apply.removal import remove_tree
+from ...apply.root import Root
+from ..mounts import beside_chroot
+from .apt import ARCHITECTURES, Apt
+from .editing import ABSENT, LATEST, MEND, PackageChange, Wish, missing, package_of
+
+PLACE = "/run/statelite-packages"
+"""Where the image's dpkg finds the fetched packages: on the image's volatile /run."""
+
+KEYRINGS = "/usr/share/keyrings"
+FORESEEN = re.compile(r"^(?P<kind>Inst|Remv) (?P<name>[^\s:]+)\S*(?: \[(?P<old>[^]]*)\])?(?: \((?P<new>\S+) [^)]*\))?", re.MULTILINE)
+
+WITH_PACKAGES = f"""
+set -e
+mkdir -p "$2{PLACE}"
+mount --bind "$1" "$2{PLACE}"
+shift 2
+exec "$@"
+"""
+
+
+class AptEditor(Apt):
+    """The packages of one image, as its order has sources and settings for them."""
+
+    def _configure(self, work: str, rootimg: str, archives: str) -> dict[str, str]:
+        """Write apt's configuration below `work` and return the environment that names it: nothing of this machine's own counts
+        but the keys that it trusts.
+        """
+        for name in (
+            "lists/partial",
+            "archives/partial",
+            "trusted",
+            "log",
+            *(f"etc/{name}.d" for name in ("apt.conf", "preferences", "auth.conf")),
+        ):
+            os.makedirs(os.path.join(work, name), exist_ok=True)
+        keys = [*_keys("/etc/apt/trusted.gpg.d"), *_keys(KEYRINGS, f"{self.order.family}-archive-")]
+        for number, key in enumerate(keys):
+            place = os.path.join(work, "trusted", f"{number}{os.path.splitext(key)[1]}")
+            if not os.path.lexists(place):
+                os.symlink(key, place)
+        with Root(rootimg) as root:
+            status, automatic = (rootimg + root.resolve(path) for path in ("/var/lib/dpkg/status", "/var/lib/apt/extended_states"))
+        settings = {
+            "Dir": "/",
+            "Dir::State": f"{work}/state",
+            "Dir::State::status": status,
+            "Dir::State::extended_states": automatic,
+            "Dir::State::lists": f"{work}/lists",
+            "Dir::Cache": work,
+            "Dir::Cache::archives": archives,
+            "Dir::Etc": f"{work}/etc",
+            "Dir::Etc::sourcelist": f"{work}/etc/sources.list",
+            "Dir::Etc::sourceparts": "/dev/null",
+            "Dir::Etc::Trusted": "/dev/null",
+            "Dir::Etc::TrustedParts": f"{work}/trusted",
+            "Dir::Log": f"{work}/log",
+            "APT::Architecture": ARCHITECTURES[self.order.osarch],
+            "APT::Architectures": ARCHITECTURES[self.order.osarch],
+            "APT::Install-Recommends": "false",
+            "APT::Get::Assume-Yes": "true",
+            "APT::Sandbox::User": "root",
+            "Acquire::Languages": "none",
+            "DPkg::Chroot-Directory": rootimg,
+            "DPkg::Options::": "--force-confdef",
+            "DPkg::Options:: ": "--force-confold",
+            "Dpkg::Use-Pty": "false",
+        }
+        lines = [f'{name.strip()} "{value}";' for name, value in settings.items()]
+        os.makedirs(f"{work}/state", exist_ok=True)
+        _write(os.path.join(work, "apt.conf"), lines)
+        return {**self._environment(), "APT_CONFIG": os.path.join(work, "apt.conf")}
+
+    def _prepare(self, work: str, rootimg: str, archives: str, wish: Wish) -> dict[str, str]:
+        """Have the lists of every source below `work`; return the environment for apt."""
+        environment = self._configure(work, rootimg, archives)
+        files = os.path.join(work, "files")
+        os.makedirs(files, exist_ok=True)
+        sources = [*self.sources(), *self._other_sources(work)]
+        for path in wish.files:
+            os.symlink(path, os.path.join(files, os.path.basename(path)))
+        if wish.files:
+            indexed = run_command(["dpkg-scanpackages", "--multiversion", "."], limit=self.order.limit, mend=MEND, cwd=files)
+            _write(os.path.join(files, "Packages"), [indexed])
+            sources.append(f"deb [trusted=yes] copy:{files} ./")
+        _write(os.path.join(work, "etc", "sources.list"), sources)
+        run_command(["apt-get", "-qq", "--error-on=any", "update"], limit=self.order.limit, mend=MEND, environment=environment)
+        return environment
+
+    def _words(self, rootimg: str, wish: Wish) -> list[str]:
+        """Return apt's words for a wish; none when the image has what is wished for."""
+        named = list(dict.fromkeys(self._name(name) for name in wish.names))
+        if wish.everything:
+            return ["upgrade", "--with-new-pkgs"]
+        wanted = named if wish.state == LATEST else missing(named, self.installed(rootimg))
+        kept_out = [f"{name}-" for name in self.order.packages.exclude if name not in {package_of(name)[0] for name in wanted}]
+        there = self.installed(rootimg)
+        return ["install", *wanted, *(word for word in kept_out if word[:-1] not in there)] if wanted else []
+
+    def _name(self, name: str) -> str:
+        """Return a package file as `name=version`."""
+        if not name.startswith("/"):
+            return name
+        fields = run_command(["dpkg-deb", "--show", "--showformat=${Package}=${Version}", name], limit=60, mend="Name a .deb file")
+        return fields.strip()
+
+    def foretell(self, rootimg: str, wish: Wish) -> list[PackageChange]:
+        """Return what carrying the wish out would change; nothing is written to the image."""
+        if wish.state == ABSENT:
+            return self._foretell_removal(rootimg, wish)
+        words = self._words(rootimg, wish)
+        if not words:
+            return []
+        with tempfile.TemporaryDirectory(prefix="statelite-packages-", dir="/var/tmp") as work:
+            environment = self._prepare(work, rootimg, f"{work}/archives", wish)
+            said = run_command(["apt-get", "--simulate", *words], limit=self.order.limit, mend=MEND, environment=environment)
+        return foreseen(said)
+
+    def _foretell_removal(self, rootimg: str, wish: Wish) -> list[PackageChange]:
+        """Return the packages to go; raises SiteError when others need them."""
+        there = self.installed(rootimg)
+        names = [name for name in dict.fromkeys(wish.names) if name in there]
+        if not names:
+            return []
+        with Root(rootimg) as root:
+            database = rootimg + root.resolve("/var/lib/dpkg")
+        mend = "Remove what needs it too, or leave it"
+        run_command([*_dpkg(database), "--simulate", "--purge", *names], limit=self.order.limit, mend=mend)
+        return [PackageChange(name, there[name], "") for name in sorted(names)]
+
+    def carry_out(self, rootimg: str, wish: Wish) -> list[str]:
+        """Change the packages of the tree `rootimg`, which nobody uses; dpkg stops at a script that fails: no warnings."""
+        if wish.state == ABSENT:
+            names = [name for name in dict.fromkeys(wish.names) if name in self.installed(rootimg)]
+            command = beside_chroot(rootimg, "chroot", rootimg, "dpkg", "--purge", *names)
+            if names:
+                run_command(command, limit=self.order.limit, mend=MEND, environment=self._environment(), name="dpkg")
+            return []
+        words = self._words(rootimg, wish)
+        work = f"{rootimg}.packages"
+        os.makedirs(work)
+        try:
+            environment = self._prepare(work, rootimg, f"{rootimg}{PLACE}/archives", wish) if words else {}
+            command = ["sh", "-c", WITH_PACKAGES, "sh", work, rootimg, "apt-get", "-q", *words]
+            if words:
+                run_command(beside_chroot(rootimg, *command), limit=self.order.limit, mend=MEND, environment=environment, name="apt-get")
+        finally:
+            remove_tree(work)
+        return []
+
+
+def _dpkg(database: str) -> list[str]:
+    return ["dpkg", f"--admindir={database}"]
+
+
+def _write(path: str, lines: Sequence[str]) -> None:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as stream:
+        stream.write("".join(f"{line}\n" for line in lines))
+
+
+def _keys(directory: str, prefix: str = "") -> list[str]:
+    """Return the key rings in a directory."""
+    try:
+        names = sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return []
+    return [os.path.join(directory, name) for name in names if name.startswith(prefix) and name.endswith((".gpg", ".asc"))]
+
+
+def foreseen(said: str) -> list[PackageChange]:
+    """Return what apt says that it would install, upgrade and remove."""
+    found = [PackageChange(match["name"], match["old"] or "", match["new"] or "") for match in FORESEEN.finditer(said)]
+    return sorted(found, key=lambda change: change.name)
