@@ -13,6 +13,7 @@ from ..errors import SiteError
 from ..lite.entry import entry_of, liteattach_of
 from ..lite.nodeplan import compile_plan
 from ..lite.served import Layouts, generation_of
+from ..lite.statelessplan import stateless_plan
 from ..nodes.images import image_of, osimage, rows_for_image
 from ..nodes.mounts import levels_of
 from ..nodes.noderange import expand
@@ -110,7 +111,10 @@ def _bootplan(desk: Desk, node: str, _address: str, request: protocol.Request) -
     image = osimage(desk.site, request.named("image") or image_of(desk.site, node))
     generation = generation_of(image, request.named("generation"))
     number = "-" if generation.number is None else str(generation.number)
-    plan = compile_plan(desk.site, node, desk.layouts.of(image, generation), image, number)
+    if request.named("method") == "stateless":
+        plan = stateless_plan(desk.site, node, image, number)
+    else:
+        plan = compile_plan(desk.site, node, desk.layouts.of(image, generation), image, number)
     return protocol.bundle(desk.source, plan.text().rstrip("\n").split("\n"))
 
 

@@ -139,6 +139,8 @@ keep_plan
 send_report
 [ -z "$PROVE" ] || prove
 say "STATELITE node=$NODE image=$IMAGE generation=$GENERATION plan=$ORIGIN done=$DONE failed=$FAILED skipped=$SKIPPED"
+# What is laid out is written only where its entries say, also when it is in memory.
+[ ! -e "$RUN/closing" ] || mount -o remount,ro "$NEWROOT" || say 'the root in memory stays writable'
 stop_point switch_root
 cp "$LOG" "$S/statelite.log"
 exit 0

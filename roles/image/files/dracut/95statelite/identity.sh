@@ -10,7 +10,12 @@ inside() { # $1 path -> $there: where it is seen from here; a link in the root m
 
 bind_over() { # $1 path below the root: what is written in /.statelite/system stands there, read-only root or not
     if inside "${1%/*}" && [ -e "$there/${1##*/}" ] && [ ! -L "$there/${1##*/}" ]; then
-        mount --bind "$S/system/${1##*/}" "$there/${1##*/}" || say "$1 can't be mounted over"
+        if [ -e "$RUN/stateless" ]; then
+            # The root is this node's own: its services may replace the file.
+            cp -p "$S/system/${1##*/}" "$there/${1##*/}" || say "$1 can't be written"
+        else
+            mount --bind "$S/system/${1##*/}" "$there/${1##*/}" || say "$1 can't be mounted over"
+        fi
     else
         note "$1 is left as the image has it"
     fi

@@ -16,6 +16,8 @@ depends() {
 installkernel() {
     # Controllers of disks load by themselves; what stands on the disks does not everywhere.
     instmods virtio_blk virtio_scsi sd_mod ahci ata_piix nvme ext4 xfs crc32c crc32c_generic crc32c-intel
+    # A root in memory (memory.sh).
+    instmods loop squashfs erofs overlay
 }
 
 install() {
@@ -24,10 +26,14 @@ install() {
     inst_multiple -o reboot
     # The node's own disk (localdisk.sh); without them a node says what is missing.
     inst_multiple -o blkid cut dd e2fsck ls mkfs.ext4 readlink udevadm wipefs /etc/mke2fs.conf
+    # A root in memory; an image without curl can't be booted so, and says it when it is asked to.
+    inst_multiple -o chown cpio curl gzip tar tr xz zstd
+    inst_script "${moddir:?}/stateliteroot.sh" /sbin/stateliteroot
     inst_hook cmdline 20 "${moddir:?}/statelite-cmdline.sh"
+    inst_hook cmdline 91 "${moddir:?}/statelite-imgurl.sh"
     inst_hook pre-pivot 50 "${moddir:?}/statelite-pre-pivot.sh"
     local file
-    for file in agent words service mounts localdisk entries overlays identity lease report prove; do
+    for file in agent words service mounts localdisk entries overlays identity lease memory report prove; do
         inst_simple "${moddir:?}/$file.sh" "/usr/lib/statelite/$file.sh"
     done
     [[ -e ${dracutsysrootdir-}/etc/statelite/ca.pem ]] && inst_simple /etc/statelite/ca.pem

@@ -60,7 +60,11 @@ for_this_image() { # $1 plan: 0 when it was made for the image and generation th
 }
 
 ask_for_plan() { # 0: $PLAN is the site's answer
-    ask bootplan "image=$IMAGE" "generation=$GENERATION"
+    if [ -e "$RUN/stateless" ]; then
+        ask bootplan "image=$IMAGE" "generation=$GENERATION" method=stateless
+    else
+        ask bootplan "image=$IMAGE" "generation=$GENERATION"
+    fi
     answer=$?
     if [ "$answer" = 0 ] && whole "$RUN/data"; then
         cp "$RUN/data" "$PLAN"
