@@ -10,12 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..apply.generations import INITRD, KERNEL, Generation, current
+from ..apply.manifest import verify
+from ..apply.packs import RAMDISK, STATELESS, packs
+from ..apply.signing import Keys
 from ..errors import Fault, raise_faults
 from ..nodes.images import DISKLESS, Image
 from .kernel_args import Root
 from .pairs import Pair
 
-STATELESS = "initrd-stateless.gz"
+IN_MEMORY = "initrd-stateless.gz"
 """The initramfs of a root that is fetched: of stateless images, and of statelite ones in memory."""
 
 OLD_INITRD = "initrd.gz"
@@ -26,7 +29,7 @@ PACKED = (
     *(f"rootimg.{kind}" for kind in ("cpio.gz", "cpio.xz", "tar.gz", "tar.xz", "cpio.zst", "tar.zst", "sfs", "erofs")),
     "rootimg.gz",
 )
-"""Packed roots by preference; the original's first, in its order."""
+"""Packed roots of an image made elsewhere by preference; the original's first, in its order."""
 
 PACKED_STATELITE = "rootimg-statelite.gz"
 METAINFO = ".metainfo"
@@ -79,31 +82,39 @@ def _declared_faults(image: Image, provmethod: str | None) -> list[Fault]:
     return faults
 
 
-def _packed(generation: Generation, image: Image, faults: list[Fault]) -> str | None:
-    """Return the file that nodes fetch their root from, None when it is not there or the root is on NFS."""
-    where = f"osimage {image.name}"
-    if image.provmethod == "netboot":
-        found = next((name for name in PACKED if os.path.isfile(os.path.join(generation.path, name))), None)
-        if found is None:
-            faults.append(Fault(where, f"there is no packed root in {generation.path}", "Run packimage for this image"))
-        return found
-    if image.column("rootfstype") != "ramdisk":
-        return None
-    path = os.path.join(generation.path, PACKED_STATELITE)
-    if not os.path.isfile(path):
-        faults.append(Fault(where, f"{path} is not there", "Run packimage for this image, which packs it with its layout"))
-    return PACKED_STATELITE + (METAINFO if os.path.isfile(path + METAINFO) else "")
+def _root(generation: Generation, image: Image, faults: list[Fault]) -> Root:
+    """Return what nodes boot into; the fault is noted when what they would fetch is not there."""
+    stateless = image.provmethod == "netboot"
+    if not stateless and image.column("rootfstype") != "ramdisk":
+        return Root(image, generation)
+    if generation.number is not None:
+        pack = packs(generation).get(STATELESS if stateless else RAMDISK)
+        if pack:
+            return Root(image, generation, os.path.basename(pack.file), pack.digest)
+        found = None
+    else:
+        names = PACKED if stateless else (PACKED_STATELITE,)
+        found = next((name for name in names if os.path.isfile(os.path.join(generation.path, name))), None)
+    if found is None:
+        what = f"there is no packed root{'' if stateless else ' of its layout'} in {generation.path}"
+        faults.append(Fault(f"osimage {image.name}", what, "Run packimage for this image"))
+        return Root(image, generation)
+    metainfo = not stateless and os.path.isfile(os.path.join(generation.path, found + METAINFO))
+    return Root(image, generation, found + METAINFO if metainfo else found)
 
 
-def boot_set(image: Image, provmethod: str | None, warn: Callable[[str], None]) -> BootSet:
-    """Return what nodes fetch of `image`; raises SiteError that lists everything that is missing."""
+def boot_set(image: Image, provmethod: str | None, warn: Callable[[str], None], keys: Keys | None = None) -> BootSet:
+    """Return what nodes fetch of `image`; raises SiteError that lists everything that is missing.
+
+    With the site's `keys` a generation that is not signed, or not as it was signed, is refused as well.
+    """
     where = f"osimage {image.name}"
     raise_faults(_declared_faults(image, provmethod))
     faults: list[Fault] = []
     generation = current(image.rootimgdir) or Generation(image.rootimgdir, None)
-    packed = _packed(generation, image, faults)
+    root = _root(generation, image, faults)
     in_memory = image.provmethod == "netboot" or image.column("rootfstype") == "ramdisk"
-    initrd = STATELESS if in_memory else INITRD
+    initrd = IN_MEMORY if in_memory else INITRD
     sources = {name: os.path.join(generation.path, name) for name in (KERNEL, initrd)}
     if generation.number is None and not os.path.exists(sources[initrd]):
         older = os.path.join(generation.path, OLD_INITRD)
@@ -116,9 +127,10 @@ def boot_set(image: Image, provmethod: str | None, warn: Callable[[str], None]) 
         if generation.number is None and not os.path.isdir(generation.rootimg):
             warn(f"{where}: {generation.rootimg} is not on this server; nodes can boot only if their NFS server has it")
     raise_faults(faults)
+    verify(generation, keys)
     below = f"xcat/osimage/{image.name}"
     pair = Pair(below if generation.number is None else f"{below}/{generation.number}", sources)
-    return BootSet(Root(image, generation, packed), pair, initrd, _has_stub(sources[KERNEL]) and not image.osvers.startswith("sles11"))
+    return BootSet(root, pair, initrd, _has_stub(sources[KERNEL]) and not image.osvers.startswith("sles11"))
 
 
 def _has_stub(kernel: str) -> bool:

@@ -54,11 +54,15 @@ class Word(NamedTuple):
 
 
 class Root(NamedTuple):
-    """What a node of an image boots into: `packed` is the file that it fetches, None where the NFS server has the tree."""
+    """What a node of an image boots into: `packed` is the file that it fetches, None where the NFS server has the tree.
+
+    The `digest` of that file, as `sha256:<hex>`, is in the line where it is known.
+    """
 
     image: Image
     generation: Generation
     packed: str | None = None
+    digest: str | None = None
 
     @property
     def statelite(self) -> bool:
@@ -308,6 +312,8 @@ def _words(site: Site, node: str, root: Root, facing: str | None) -> Iterator[Wo
     yield Word(f"statelite.image={image.name}", f"image {image.name}")
     if generation.number is not None:
         yield Word(f"statelite.generation={generation.number}", f"image {image.name}")
+    if root.digest is not None:
+        yield Word(f"statelite.digest={root.digest}", f"image {image.name}, its packed root")
     if root.statelite:
         yield from _template_words(site, node, image)
     else:

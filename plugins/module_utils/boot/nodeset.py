@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..apply.addresses import local_addresses
+from ..apply.signing import site_keys
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import find_image, image_of, osimage
 from ..nodes.noderange import expand
@@ -150,7 +152,8 @@ def plan(
     faults: list[Fault] = []
     images = _images(site, nodes, asked, faults) if asked.kind == "image" else {}
     changes = nodetype_changes(site, images) if asked.image is not None else []
-    planner = Planner(site.with_rows("nodetype", [change.after for change in changes if change.after]) if changes else site, warn)
+    chosen = [change.after for change in changes if change.after]
+    planner = Planner(site.with_rows("nodetype", chosen) if chosen else site, warn, site_keys(os.path.dirname(database)))
     planner.faults = faults
     found = _noted(planner, asked, nodes, images)
     raise_faults(dict.fromkeys(planner.faults))

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ..apply.generations import KERNEL
+from ..apply.signing import Keys
 from ..errors import Fault, SiteError
 from ..nodes.attributes import attribute
 from ..nodes.images import Image, find_image, image_of, osimage
@@ -44,8 +45,9 @@ class Wanted(NamedTuple):
 class Planner:
     """The TFTP directories of a run with what is wanted in them; `faults` is everything that is wrong."""
 
-    def __init__(self, site: Site, warn: Callable[[str], None]) -> None:
+    def __init__(self, site: Site, warn: Callable[[str], None], keys: Keys | None = None) -> None:
         self.site = site
+        self._keys = keys
         self.warn = warn
         self.faults: list[Fault] = []
         self.checks = Checks(site, warn)
@@ -63,7 +65,7 @@ class Planner:
         if key not in self._sets:
             self._sets[key] = None
             try:
-                self._sets[key] = boot_set(osimage(self.site, name), provmethod, self.warn)
+                self._sets[key] = boot_set(osimage(self.site, name), provmethod, self.warn, self._keys)
             except SiteError as error:
                 self.faults.extend(error.faults)
         return self._sets[key]

@@ -19,7 +19,7 @@ from ..apply.signing import Keys, site_keys
 from ..apply.withdrawn import Withdrawal, lift, withdraw, withdrawn
 from ..errors import SiteError
 from ..nodes.images import Image
-from .bootset import LAYOUT
+from .bootset import IN_MEMORY, LAYOUT
 from .retention import SPEC as PRUNE_SPEC
 from .retention import PrunePlan, holders_of, plan_prune, read_site
 from .sealing import SealPlan, plan_seal
@@ -39,7 +39,8 @@ SPEC: dict[str, Any] = {
 
 def incomplete(image: Image, generation: Generation) -> str:
     """Return what a generation lacks to be booted, empty when it is whole."""
-    wanted = [generation.rootimg, *(os.path.join(generation.path, name) for name in (KERNEL, INITRD))]
+    initramfs = next((name for name in (INITRD, IN_MEMORY) if os.path.exists(os.path.join(generation.path, name))), INITRD)
+    wanted = [generation.rootimg, *(os.path.join(generation.path, name) for name in (KERNEL, initramfs))]
     if image.provmethod == "statelite":
         wanted.append(os.path.join(generation.rootimg, LAYOUT))
     return ", ".join(path for path in wanted if not os.path.exists(path))

@@ -244,7 +244,7 @@ def no_speed(server: Server) -> None:
         (remove_kernel, "generations/1/kernel is not there. Run genimage"),
         (twice_the_same_card, "nodes n1 and n2 have the same hardware address 52:54:00:77:00:11"),
         (another_architecture, "pxe cannot boot aarch64. Methods for aarch64: grub2"),
-        (ramdisk, "rootimg-statelite.gz is not there"),
+        (ramdisk, "there is no packed root of its layout"),
         (no_image, "table nodetype, node n1: the node has no image"),
         (quoted_word, "has a blank, a quote or a control character"),
         (no_speed, "serialport is set and serialspeed is not"),

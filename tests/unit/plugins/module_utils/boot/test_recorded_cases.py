@@ -56,7 +56,7 @@ REFUSED = {
     "missing-kernel-stateless-cpio.gz": "/kernel is not there. Run genimage",
     "missing-kernel-statelite-ramdisk": "/kernel is not there. Run genimage",
     "missing-rootimg-stateless-cpio.gz": "there is no packed root",
-    "missing-rootimg-statelite-ramdisk": "rootimg-statelite.gz is not there",
+    "missing-rootimg-statelite-ramdisk": "there is no packed root of its layout",
     "noupdateinitrd": "noupdateinitrd says that they are not to be copied",
     "site-sharedtftp0": "in no network of this server",
     "statelite-undefined-var": "table statelite, node n1, image ALL, column statemnt.*noderes",
