@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The generations of one image directory: complete boot sets side by side, one of them current.
 
-    <rootimgdir>/generations/<n>/{rootimg,kernel,initrd-statelite.gz,record.json}
+    <rootimgdir>/generations/<n>/{rootimg,kernel,initrd-statelite.gz,initrd-stateless.gz,record.json}
     <rootimgdir>/generations/<n>/{manifest.json,manifest.json.sig,tree.list.gz}    from its publication on (manifest.py)
     <rootimgdir>/generations/<n>.withdrawn.json    the site went back from it (withdrawn.py)
     <rootimgdir>/current  -> generations/<n>         published by one rename
@@ -29,6 +29,8 @@ from .withdrawn import marked, withdrawn
 
 KERNEL = "kernel"
 INITRD = "initrd-statelite.gz"
+IN_MEMORY = "initrd-stateless.gz"
+"""The same under the name by which nodes with a root in memory fetch it."""
 ROOTIMG = "rootimg"
 RECORD = "record.json"
 

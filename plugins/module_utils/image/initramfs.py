@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from ..apply.commands import run_command
+from ..apply.generations import INITRD, IN_MEMORY
 from ..apply.root import Root
 from ..errors import Fault, SiteError, raise_faults
 from .mounts import in_chroot
@@ -169,3 +170,20 @@ def build_initramfs(rootimg: str, version: str, drivers: Sequence[str], limit: f
         lines = [line for line in said.splitlines() if AGENT in line] or said.splitlines()[-5:]
         raise SiteError.of("dracut", f"left the node agent out of the initramfs; it said:\n{chr(10).join(lines)}", MEND)
     return rootimg + BUILT
+
+
+def fetches(root: Root) -> bool:
+    """Return whether an initramfs made in this image can fetch a packed root, and unpack it."""
+    return all(any(root.lstat(f"{place}/{tool}") is not None for place in ("/usr/bin", "/bin")) for tool in ("curl", "cpio", "tar", "gzip"))
+
+
+def link_stateless(root: Root, stage: str, provmethod: str) -> None:
+    """Give the initramfs the second name under which nodes with a root in memory fetch it: one run of dracut makes it for both.
+
+    Raises SiteError for an image of stateless nodes that lacks what fetches its root.
+    """
+    if fetches(root):
+        os.link(os.path.join(stage, INITRD), os.path.join(stage, IN_MEMORY))
+    elif provmethod == "netboot":
+        mend = "Add curl, cpio, tar and gzip to the package list"
+        raise SiteError.of("initramfs", "a stateless node fetches its root by curl and unpacks it, which the image has not all", mend)

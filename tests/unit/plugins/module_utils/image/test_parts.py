@@ -29,6 +29,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.image.initramfs
     driver_names,
     kernel_of,
     kernels,
+    link_stateless,
     need_network,
 )
 from ansible_collections.diskless.statelite.plugins.module_utils.image.inputs import package_differences
@@ -46,6 +47,22 @@ def test_the_kernel_asked_for_is_taken_or_the_others_are_named() -> None:
         kernel_of({"5": "", "6": ""}, "4")
     with pytest.raises(SiteError, match="no kernel was installed"):
         kernel_of({}, "")
+
+
+def test_the_initramfs_has_a_second_name_where_it_can_fetch_a_root(tmp_path: Path) -> None:
+    (tmp_path / "initrd-statelite.gz").write_text("one for both")
+    for name in ("curl", "cpio", "tar", "gzip"):
+        with Root(str(tmp_path)) as root:
+            link_stateless(root, str(tmp_path), "statelite")
+            assert not (tmp_path / "initrd-stateless.gz").exists()
+            with pytest.raises(SiteError, match="Add curl, cpio, tar and gzip to the package list"):
+                link_stateless(root, str(tmp_path), "netboot")
+        tool = tmp_path / ("bin" if name == "gzip" else "usr/bin") / name
+        tool.parent.mkdir(parents=True, exist_ok=True)
+        tool.touch()
+    with Root(str(tmp_path)) as root:
+        link_stateless(root, str(tmp_path), "netboot")
+    assert (tmp_path / "initrd-stateless.gz").samefile(tmp_path / "initrd-statelite.gz")
 
 
 def test_kernels_lie_beside_their_modules_or_in_boot(tmp_path: Path) -> None:
