@@ -6,19 +6,25 @@
 from __future__ import annotations
 
 import json
-import sys
+import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
+import loader
 import mirror
-from places import BUILD, REPOSITORY
+import places
+from box import Box
+from converge import RECAP, ask, play
+from places import REPOSITORY
 from preflight import package_names
-from processes import LabError, output_of
 
+INVENTORY = Path(__file__).resolve().parent / "inventory"
 LISTS = REPOSITORY / "roles/image/files/pkglist"
-LIMIT = 300
+BINFMT = Path("/proc/sys/fs/binfmt_misc")
+PLACE = "srv/emulators"
+"""Where the box finds the emulators, which a URL may name in its place."""
 
 
 @dataclass(frozen=True)
@@ -37,47 +43,44 @@ class Architecture:
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {
-    "aarch64": Architecture("arm64", 8081),
+    "aarch64": Architecture("arm64", 8081, (loader.PACKAGE,)),
     "ppc64le": Architecture("ppc64el", 8082),
 }
 
 
-@dataclass
 class Emulators:
-    """Handlers on this machine for the architectures whose programs don't run yet; others' handlers stay as they are."""
+    """Programs of other architectures on the management node: emulators that the site brings, and handlers of the one kernel there is."""
 
-    run: Path
-    architectures: list[str] = field(default_factory=list)
+    def __init__(self, box: Box, run: Path) -> None:
+        self.box = box
+        self.run = run
+        self.checksums: dict[str, str] = {}
 
-    def ask(self, module: str, **options: Any) -> dict[str, Any]:
-        """Run a module of the collection on this machine; raise LabError when it fails."""
-        program = str(Path(sys.executable).with_name("ansible"))
-        words = ["--module-name", f"diskless.statelite.{module}", "--args", json.dumps(options), "localhost"]
-        here = {"ANSIBLE_COLLECTIONS_PATH": str(BUILD / "workspace"), "ANSIBLE_HOME": str(self.run / "ansible"), "ANSIBLE_NOCOLOR": "1"}
-        command = [
-            program,
-            "--inventory",
-            "localhost,",
-            "--connection",
-            "local",
-            "-e",
-            f"ansible_python_interpreter={sys.executable}",
-            *words,
-        ]
-        wrote = output_of(command, log=self.run / "emulators.log", limit=LIMIT, environment=here)
-        if " => " not in wrote:
-            raise LabError(f"{module} gave no result; its log is {self.run / 'emulators.log'}")
-        return dict(json.loads(wrote.split(" => ", 1)[1]))
+    def bring(self) -> None:
+        """Put this machine's emulators into the box, as a site does that has no package of them."""
+        directory = self.run / places.BOX / "emulators"
+        (directory / PLACE).mkdir(parents=True)
+        for osarch in ARCHITECTURES:
+            program = shutil.copy(f"/usr/bin/{name(osarch)}", directory / PLACE)
+            self.checksums[osarch] = f"sha256:{sha256(Path(program).read_bytes()).hexdigest()}"
+        self.box.put(directory)
 
-    def register(self) -> str:
-        """Register what is missing, below the run's own directory, and return which faults the collection named before that."""
-        told = self.ask("binfmt_handler_info", architectures=list(ARCHITECTURES))["architectures"]
-        self.architectures = [each["architecture"] for each in told if not each["runs"]]
-        if self.architectures:
-            self.ask("binfmt_handler", architectures=self.architectures, directory=str(self.run / "binfmt.d"))
-        return "; ".join(fault for each in told for fault in each["faults"])
+    def build(self, log: Path, limit: float) -> str:
+        """Run the playbook that builds images of other architectures; return what its recap says."""
+        given = {"binfmt_qemu_source": f"file:///{PLACE}", "binfmt_qemu_checksums": self.checksums}
+        text = play(self.box, log, "diskless.statelite.cross_build", ["--extra-vars", json.dumps(given)], INVENTORY, limit)
+        return ", ".join(f"{tasks} tasks, {failed} failed" for _host, tasks, _changed, _gone, failed in RECAP.findall(text))
 
     def remove(self) -> None:
-        """Take back what `register` has registered."""
-        if self.architectures:
-            self.ask("binfmt_handler", architectures=self.architectures, directory=str(self.run / "binfmt.d"), state="absent")
+        """Take the handlers away again. They are this machine's kernel's; with the box their last mount goes, and they with it."""
+        ask(self.box, "binfmt_handler", {"architectures": list(ARCHITECTURES), "state": "absent"}, INVENTORY)
+
+
+def name(osarch: str) -> str:
+    """Return the name of an emulator's program."""
+    return f"qemu-{osarch}-static"
+
+
+def handlers() -> list[str]:
+    """Return the architectures of the run that this machine's kernel knows how to run already."""
+    return [osarch for osarch in ARCHITECTURES if (BINFMT / f"qemu-{osarch}").exists()]

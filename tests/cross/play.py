@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,16 +25,15 @@ import seen
 from box import Box, make_tree
 from converge import converge
 from facts import Fact, table
-from foreign import ARCHITECTURES, Emulators
+from foreign import ARCHITECTURES, INVENTORY, Emulators, handlers
 from machines import Arm, Machine, Power
 from nodes import Talk
 from processes import LabError
 from progress import Progress
 
 HERE = Path(__file__).resolve().parent
-INVENTORY = HERE / "inventory"
 WORDS = ("all", "hold")
-CONVERGE_LIMIT = 5400
+BUILD_LIMIT = 5400
 """Seconds that both images may take, on a machine that is busy with other things."""
 BOOT_LIMIT = 1800
 
@@ -45,6 +45,9 @@ def outside(word: str) -> int:
     missing = preflight.missing_packages(preflight.package_names(HERE / "packages.txt"))
     if missing:
         raise LabError(f"this run needs Debian packages that are missing: {' '.join(missing)}")
+    if handlers():
+        mend = "take them away for the time of the run: systemctl stop systemd-binfmt"
+        raise LabError(f"this machine's kernel has handlers for {' '.join(handlers())}, which the run would replace; {mend}")
     places.CACHE.mkdir(parents=True, exist_ok=True)
     log = places.CACHE / "mirror.log"
     with Progress().stage("mirrors of Debian packages for three architectures", log):
@@ -71,7 +74,8 @@ def inside(word: str) -> int:
     try:
         with ExitStack() as ends:
             box = raise_box(run, progress, ends)
-            facts += images_are_built(box, run, progress)
+            for fact in images_are_built(box, run, progress):
+                facts.append(fact)
             if word == "hold":
                 hold(box, progress)
             facts += machines_boot(box, run, progress, ends)
@@ -102,27 +106,36 @@ def raise_box(run: Path, progress: Progress, ends: ExitStack) -> Box:
     return box
 
 
-def images_are_built(box: Box, run: Path, progress: Progress) -> list[Fact]:
-    """Register the emulators, which is all that the machine is told of other architectures, and converge the site twice."""
-    emulators = Emulators(run)
-    with ExitStack() as ends, progress.stage("handlers for programs of other architectures", run / "emulators.log"):
-        ends.callback(emulators.remove)
-        named = emulators.register()
-        kept = ends.pop_all()
-    with kept:
-        log = run / "converge-1.log"
-        with progress.stage("the site playbook converges a bare machine; both images are built under emulation", log):
-            box.put(HERE / "content")
-            converge(box, log, inventory=INVENTORY, limit=CONVERGE_LIMIT)
-        log = run / "converge-2.log"
-        with progress.stage("the same playbook again", log):
-            changed = converge(box, log, inventory=INVENTORY)
-        facts = [Fact("a second converge of the unchanged site: tasks that changed something", "mn1", str(changed), "0")]
-        if named:
-            facts.append(Fact("what kept programs of other architectures from running", "mn1", named, ".*binfmt_misc.*|.*no handler.*"))
-        for osarch in ARCHITECTURES:
-            facts += seen.of_the_image(box, osarch)
-    return facts
+def images_are_built(box: Box, run: Path, progress: Progress) -> Iterator[Fact]:
+    """Converge a site whose images are foreign: refused, then emulators and images by the playbook for them, then all the rest, twice."""
+    emulators = Emulators(box, run)
+    log = run / "converge-refused.log"
+    with progress.stage("the site playbook, where programs of other architectures don't run", log):
+        box.put(HERE / "content")
+        yield from seen.of_a_refusal(box, log, run_refused(box, log))
+    log = run / "cross-build.log"
+    with progress.stage("the playbook cross_build: emulators, and both images under emulation", log):
+        emulators.bring()
+        yield Fact("the playbook cross_build", "mn1", emulators.build(log, BUILD_LIMIT), r"\d+ tasks, 0 failed")
+    log = run / "converge-1.log"
+    with progress.stage("the site playbook", log):
+        converge(box, log, inventory=INVENTORY)
+    log = run / "converge-2.log"
+    with progress.stage("the same playbook again", log):
+        changed = converge(box, log, inventory=INVENTORY)
+    yield Fact("a second converge of the unchanged site: tasks that changed something", "mn1", str(changed), "0")
+    for osarch in ARCHITECTURES:
+        yield from seen.of_the_image(box, osarch)
+    emulators.remove()
+
+
+def run_refused(box: Box, log: Path) -> bool:
+    """Run the site playbook and return whether it was refused."""
+    try:
+        converge(box, log, inventory=INVENTORY)
+    except LabError:
+        return True
+    return False
 
 
 def machines_boot(box: Box, run: Path, progress: Progress, ends: ExitStack) -> list[Fact]:

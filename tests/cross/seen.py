@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from box import Box
 from facts import Fact
 from machines import Machine
 from nodes import Talk
-from processes import LabError
+from processes import LabError, tail
 
 PROBE = "/usr/lab-probe"
 QUESTIONS = {
@@ -34,6 +35,16 @@ QUESTIONS = {
 def image(osarch: str) -> str:
     """Return the directory of the image of an architecture on the management node."""
     return f"/install/netboot/debian12/{osarch}/compute"
+
+
+def of_a_refusal(box: Box, log: Path, refused: bool) -> Iterator[Fact]:
+    """Read why images were not built, and whether anything was written for them."""
+    text = log.read_text(encoding="utf-8", errors="replace") if refused else "nothing was refused"
+    told = re.search(r"table osimage, imagename debian12-aarch64, column osarch: architecture aarch64: [^\n]*?binfmt_qemu", text)
+    wanted = r"table osimage, .* (?:is not mounted|has no handler).*Run the role diskless\.statelite\.binfmt_qemu"
+    yield Fact("a foreign image without emulators is refused by name", "mn1", told[0] if told else tail(log, 3), wanted)
+    written = box.command("find /install/netboot -mindepth 1 2> /dev/null || true").strip()
+    yield Fact("what the refused build wrote", "mn1", written or "nothing", "nothing")
 
 
 def of_the_image(box: Box, osarch: str) -> Iterator[Fact]:

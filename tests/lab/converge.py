@@ -46,10 +46,10 @@ def play(box: Box, log: Path, playbook: str, options: Sequence[str] = (), invent
     return log.read_text(encoding="utf-8", errors="replace")
 
 
-def ask(box: Box, module: str, arguments: Mapping[str, object]) -> dict[str, Any]:
+def ask(box: Box, module: str, arguments: Mapping[str, object], inventory: Path = INVENTORY) -> dict[str, Any]:
     """Run one module of the collection on the box and return its result; raise LabError when it fails."""
     program = str(Path(sys.executable).with_name("ansible"))
-    command = [program, "--inventory", str(INVENTORY), "management_node", "--module-name", f"diskless.statelite.{module}"]
+    command = [program, "--inventory", str(inventory), "management_node", "--module-name", f"diskless.statelite.{module}"]
     command += ["--args", json.dumps(dict(arguments))]
     text = output_of(command, log=box.logs / "modules.log", limit=LIMIT, environment=environment(box))
     return dict(json.loads(text.partition(" => ")[2]))

@@ -53,9 +53,9 @@ def set_up(log: Log) -> None:
         get_pip()
 
 
-def packages(log: Log) -> None:
-    """Install the Debian packages of tests/lab/packages.txt that are not there yet, without starting their daemons."""
-    lines = (line.split("#")[0].strip() for line in PACKAGES.read_text(encoding="utf-8").splitlines())
+def packages(log: Log, listed: Path = PACKAGES) -> None:
+    """Install the Debian packages of a list that are not there yet, without starting their daemons."""
+    lines = (line.split("#")[0].strip() for line in listed.read_text(encoding="utf-8").splitlines())
     wanted = [line for line in lines if line]
     query = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\\n"]
     asked = subprocess.run(query, capture_output=True, text=True, check=True)

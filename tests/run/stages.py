@@ -15,7 +15,7 @@ from pathlib import Path
 
 from places import BUILD, COPY, ROOT, WORKSPACE, venv
 from report import Log, Stage, StageError
-from setup import alone, copy_for_ansible_test, set_up, tracked
+from setup import alone, copy_for_ansible_test, packages, set_up, tracked
 
 FLOOR = "3.9"
 """The oldest Python that plugins/ run on."""
@@ -244,6 +244,12 @@ def guest(log: Log) -> int:
     return counted(log.run([venv("python"), "tests/guest"], seen=True))
 
 
+def cross(log: Log) -> int:
+    """Build images of other architectures and boot from them, with the packages that this takes beside the lab's."""
+    packages(log, ROOT / "tests" / "cross" / "packages.txt")
+    return counted(log.run([venv("python"), "tests/cross"], seen=True))
+
+
 SETUP = Stage("setup", set_up, 1200, always=True)
 LINT = (
     Stage("ruff", ruff, 60),
@@ -271,6 +277,7 @@ FULL = (
     Stage("fuzz", fuzz_long, 3600),
     LAB,
     Stage("guest", guest, 3600),
+    Stage("cross", cross, 7200),
     Stage("boots", boots, 7200),
     Stage("properties", properties, 7200),
     Stage("bench", bench, 900),
