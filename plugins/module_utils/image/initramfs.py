@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from ..apply.commands import run_command
-from ..apply.generations import INITRD, IN_MEMORY
+from ..apply.generations import IN_MEMORY, INITRD
 from ..apply.root import Root
 from ..errors import Fault, SiteError, raise_faults
 from .mounts import in_chroot
