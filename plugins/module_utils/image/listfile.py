@@ -23,7 +23,8 @@ VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]
 class ListReading:
     """The state of reading list files: the files so far, and every fault. `environment` is what `$VAR` in an #INCLUDE may name.
 
-    A relative #INCLUDE starts from the directory of the top level file, in nested files too, as the original does.
+    A relative #INCLUDE starts from the directory of the top level file, in nested files too, as the original does; what is not there
+    is looked for beside the file that includes it, so that a site's list can include a shipped one.
     """
 
     read: ReadText
@@ -65,11 +66,16 @@ class ListReading:
         if directive and directive.group(1) == "INCLUDE":
             included = self._expand(directive.group(2).strip(), where)
             if included:
-                self._file(os.path.normpath(os.path.join(top, included)), top, chain, where)
+                self._file(self._found(included, (top, os.path.dirname(chain[-1]))), top, chain, where)
         elif directive:
             self.directive(directive.group(1), directive.group(2).strip(), where)
         elif line and not line.startswith("#"):
             self.item(line, where)
+
+    def _found(self, included: str, folders: Sequence[str]) -> str:
+        """Return the path of an included file: in the first of the folders that has it, or in the first one."""
+        paths = [os.path.normpath(os.path.join(folder, included)) for folder in folders]
+        return next((path for path in paths if self.read(path) is not None), paths[0])
 
     def _expand(self, text: str, where: str) -> str:
         """Replace $VAR and ${VAR} by the image's environment; an unset one is a fault and gives ''."""

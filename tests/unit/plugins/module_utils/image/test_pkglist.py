@@ -38,6 +38,12 @@ def test_an_include_starts_from_the_directory_of_the_top_level_file_in_nested_fi
     assert found.files == ("/a/top", "/a/below/one", "/a/two")
 
 
+def test_a_site_s_list_includes_a_shipped_one_that_includes_its_neighbour() -> None:
+    files = {"/site/l": "#INCLUDE:/usr/share/x#\n", "/usr/share/x": "#INCLUDE:common#\nx\n", "/usr/share/common": "c\n"}
+    assert parse(["/site/l"], files).install == ("c", "x")
+    assert parse(["/site/l"], {**files, "/site/common": "mine\n"}).install == ("mine", "x")
+
+
 def test_an_include_may_name_a_variable_of_the_image() -> None:
     assert parse(["/l"], {"/l": "#INCLUDE:$BASE/one#\n#INCLUDE:${BASE}/two#", "/b/one": "x", "/b/two": "y"}, BASE="/b").install == (
         "x",
