@@ -71,7 +71,7 @@ def build(definition: Definition, inputs: Inputs, limit: float) -> Generation:
     try:
         os.makedirs(os.path.join(stage, ROOTIMG))
         record = _fill(definition, inputs, stage, limit)
-        return _keep(rootimgdir, stage, record)
+        return keep(rootimgdir, stage, record)
     except SiteError as error:
         try:
             remove_tree(stage)
@@ -151,7 +151,7 @@ def _run_postinstall(definition: Definition, rootimg: str, version: str, limit: 
         run_command(command, limit=limit, mend=mend, environment=environment, name=script)
 
 
-def _keep(rootimgdir: str, stage: str, record: dict[str, Any]) -> Generation:
+def keep(rootimgdir: str, stage: str, record: dict[str, Any]) -> Generation:
     """Turn the finished staging directory into a generation by one rename, under the next number that is free."""
     while True:
         generation = Generation(rootimgdir, next_number(rootimgdir))

@@ -27,7 +27,7 @@ from .description import Description, from_json
 from .dryrun import OPTIONS, description_name
 from .genimage import SPEC, Genimage, plan_genimage
 from .packages import default_otherpkgdir, default_pkgdir
-from .sending import send
+from .sending import send, take_stock
 from .tree import TreeFile
 
 ANEW = "Take the command and the description anew on the management node"
@@ -129,9 +129,10 @@ def run(asked: Mapping[str, Any], directory: str) -> dict[str, Any]:
             due.apply()
         result = due.result()
     generation = due.newest
+    contents = take_stock(generation).told if generation and asked["tempfile"] and not asked["check"] else None
     where = {"host": os.uname().nodename, "system": read_host().get("PRETTY_NAME", "")}
     rootimgdir = due.definition.image.rootimgdir
-    return {**result, "changed": bool(lines), "path": generation.path if generation else None, "rootimgdir": rootimgdir, **where}
+    return {**result, "changed": bool(lines), "contents": contents, "rootimgdir": rootimgdir, **where}
 
 
 def refuse(faults: Sequence[Fault]) -> int:

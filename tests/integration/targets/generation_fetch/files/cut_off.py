@@ -1,0 +1,107 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kill a fetch half-way and see that nothing of it is to be seen, and that the next one ends well: python cut_off.py OPTIONS.json COUNT
+
+OPTIONS.json holds the module's options. The stream is slowed, so that there is a half-way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+from ansible_collections.diskless.statelite.plugins.module_utils.image import fetch
+
+
+def plan(options: dict[str, object]) -> fetch.Fetch:
+    """Return the plan for the options, the module's defaults for the rest."""
+    params = {name: option.get("default") for name, option in fetch.SPEC.items()}
+    return fetch.read_and_plan({**params, **options}, print)
+
+
+SLOWLY = """
+import subprocess, sys, time
+with subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE) as process:
+    while piece := process.stdout.read(1 << 16):
+        sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+        time.sleep(0.02)
+sys.exit(process.returncode)
+"""
+
+
+def slowed(params: dict[str, object], known: str) -> list[str]:
+    """Return the ssh command with a reader behind it that takes its time."""
+    return [sys.executable, "-c", SLOWLY, *real(params, known)]
+
+
+real = fetch.ssh_command
+
+
+def generations(place: Path) -> list[str]:
+    """Return what a reader of the image directory sees."""
+    directory = place / "generations"
+    return sorted(name for name in os.listdir(directory) if not name.startswith(".")) if directory.exists() else []
+
+
+def working(place: Path) -> list[str]:
+    """Return the processes that have to do with the image directory."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if f"{place}/generations/." in words:
+                found.append(words)
+    return found
+
+
+def cut_off(options: dict[str, object], after: float, place: Path) -> bool:
+    """Start a fetch and kill it a while after its first byte came; return whether it was half-way."""
+    child = os.fork()
+    if child == 0:
+        fetch.ssh_command = slowed
+        plan(options).apply()
+        os._exit(0)
+    deadline = time.monotonic() + 60
+    while not any(place.glob("generations/.*/*")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(after)
+    os.kill(child, signal.SIGKILL)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def main(options: dict[str, object], count: int, place: Path) -> None:
+    """Cut `count` fetches off, then let one end."""
+    before = generations(place)
+    half_way = 0
+    for number in range(count):
+        half_way += cut_off(options, random.uniform(0, 1.5), place)
+        for _attempt in range(50):
+            if not working(place):
+                break
+            time.sleep(0.05)
+        if working(place) or generations(place) != before:
+            sys.exit(f"cut off {number}: at work {working(place)}, to be seen {generations(place)}")
+    if not half_way:
+        sys.exit("no fetch was cut off half-way")
+    due = plan(options)
+    lines = due.lines()
+    due.apply()
+    left = [path.name for path in place.glob("generations/.*")]
+    if generations(place) == before or left or plan(options).lines():
+        sys.exit(f"the last one did not end well: {generations(place)}, left {left}")
+    print(f"{half_way} of {count} were cut off half-way; then: {lines}")
+
+
+if __name__ == "__main__":
+    asked = json.loads(Path(sys.argv[1]).read_text())
+    main(asked, int(sys.argv[2]), Path(sys.argv[3]))
