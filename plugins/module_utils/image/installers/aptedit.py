@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Sequence
 
@@ -84,38 +85,30 @@ class AptEditor(Apt):
         _write(os.path.join(work, "apt.conf"), lines)
         return {**self._environment(), "APT_CONFIG": os.path.join(work, "apt.conf")}
 
-    def _prepare(self, work: str, rootimg: str, archives: str, wish: Wish) -> dict[str, str]:
+    def _prepare(self, work: str, rootimg: str, archives: str) -> dict[str, str]:
         """Have the lists of every source below `work`; return the environment for apt."""
         environment = self._configure(work, rootimg, archives)
-        files = os.path.join(work, "files")
-        os.makedirs(files, exist_ok=True)
         sources = [*self.sources(), *self._other_sources(work)]
-        for path in wish.files:
-            os.symlink(path, os.path.join(files, os.path.basename(path)))
-        if wish.files:
-            indexed = run_command(["dpkg-scanpackages", "--multiversion", "."], limit=self.order.limit, mend=MEND, cwd=files)
-            _write(os.path.join(files, "Packages"), [indexed])
-            sources.append(f"deb [trusted=yes] copy:{files} ./")
         _write(os.path.join(work, "etc", "sources.list"), sources)
         run_command(["apt-get", "-qq", "--error-on=any", "update"], limit=self.order.limit, mend=MEND, environment=environment)
         return environment
 
     def _words(self, rootimg: str, wish: Wish) -> list[str]:
-        """Return apt's words for a wish; none when the image has what is wished for."""
-        named = list(dict.fromkeys(self._name(name) for name in wish.names))
+        """Return apt's words for a wish, package files by the paths that they have on this machine; none when nothing is missing."""
         if wish.everything:
             return ["upgrade", "--with-new-pkgs"]
-        wanted = named if wish.state == LATEST else missing(named, self.installed(rootimg))
-        kept_out = [f"{name}-" for name in self.order.packages.exclude if name not in {package_of(name)[0] for name in wanted}]
         there = self.installed(rootimg)
-        return ["install", *wanted, *(word for word in kept_out if word[:-1] not in there)] if wanted else []
+        named = {self._name(name): name for name in wish.names}
+        wanted = list(named) if wish.state == LATEST else missing(named, there)
+        names = {package_of(name)[0] for name in wanted}
+        kept_out = [f"{name}-" for name in self.order.packages.exclude if name not in names and name not in there]
+        return ["install", *(named[name] for name in wanted), *kept_out] if wanted else []
 
     def _name(self, name: str) -> str:
         """Return a package file as `name=version`."""
         if not name.startswith("/"):
             return name
-        fields = run_command(["dpkg-deb", "--show", "--showformat=${Package}=${Version}", name], limit=60, mend="Name a .deb file")
-        return fields.strip()
+        return run_command(["dpkg-deb", "--show", "--showformat=${Package}=${Version}", name], limit=60, mend="Name a .deb file").strip()
 
     def foretell(self, rootimg: str, wish: Wish) -> list[PackageChange]:
         """Return what carrying the wish out would change; nothing is written to the image."""
@@ -125,7 +118,7 @@ class AptEditor(Apt):
         if not words:
             return []
         with tempfile.TemporaryDirectory(prefix="statelite-packages-", dir="/var/tmp") as work:
-            environment = self._prepare(work, rootimg, f"{work}/archives", wish)
+            environment = self._prepare(work, rootimg, f"{work}/archives")
             said = run_command(["apt-get", "--simulate", *words], limit=self.order.limit, mend=MEND, environment=environment)
         return foreseen(said)
 
@@ -153,13 +146,21 @@ class AptEditor(Apt):
         work = f"{rootimg}.packages"
         os.makedirs(work)
         try:
-            environment = self._prepare(work, rootimg, f"{rootimg}{PLACE}/archives", wish) if words else {}
+            environment = self._prepare(work, rootimg, f"{rootimg}{PLACE}/archives") if words else {}
+            words = [self._inside(word, work, rootimg) for word in words]
             command = ["sh", "-c", WITH_PACKAGES, "sh", work, rootimg, "apt-get", "-q", *words]
             if words:
                 run_command(beside_chroot(rootimg, *command), limit=self.order.limit, mend=MEND, environment=environment, name="apt-get")
         finally:
             remove_tree(work)
         return []
+
+    def _inside(self, word: str, work: str, rootimg: str) -> str:
+        """Return the path of a package file where the image's dpkg sees it too, having copied it there; other words as they are."""
+        if not word.startswith("/"):
+            return word
+        shutil.copy(word, work)
+        return f"{rootimg}{PLACE}/{os.path.basename(word)}"
 
 
 def _dpkg(database: str) -> list[str]:
