@@ -5,7 +5,7 @@
 
 demo | test               converge a site and boot its nodes; `test` looks at more, and slower
 hold                      the same box, network and mirror, kept up for trying things by hand
-machine start|stop|keep   a management node for somebody else's playbooks
+machine start|stop|keep   a management node for somebody else's playbooks; further names are further machines
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ MACHINE = {"start": machine.start, "stop": machine.stop, "keep": machine.keep}
 
 def main(arguments: list[str]) -> int:
     """Do what the words say; return the exit status."""
-    if len(arguments) == 3 and arguments[0] == "machine" and arguments[1] in MACHINE:
+    if len(arguments) >= 3 and arguments[0] == "machine" and arguments[1] in MACHINE:
         if arguments[1] == "keep" and not sandbox.inside():
             return sandbox.enter(arguments)
-        return MACHINE[arguments[1]](Path(arguments[2]).absolute())
+        return MACHINE[arguments[1]](Path(arguments[2]).absolute(), *arguments[3:])
     if len(arguments) != 1 or arguments[0] not in scenario.SCENARIOS:
         print(__doc__, file=sys.stderr)
         return 2

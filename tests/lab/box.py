@@ -33,7 +33,14 @@ SHARED = ("install", "tftpboot", "srv")
 """Directories of the box that are this machine's own file system."""
 POWER_OFF = signal.SIGRTMIN + 4
 """What systemd's own manual has for "power off" sent to PID 1."""
-NETWORK_FILE = f"[Match]\nName=host0\n\n[Network]\nAddress={network.MANAGEMENT}/{network.PREFIX}\nLinkLocalAddressing=no\n"
+
+
+def network_file(address: str) -> str:
+    """Return what systemd-networkd reads in a machine of this address."""
+    return f"[Match]\nName=host0\n\n[Network]\nAddress={address}/{network.PREFIX}\nLinkLocalAddressing=no\n"
+
+
+NETWORK_FILE = network_file(network.MANAGEMENT)
 HOSTS_FILE = f"127.0.0.1 localhost\n{network.MANAGEMENT} {NAME}\n"
 
 
@@ -66,13 +73,18 @@ def furnish(tree: Path) -> None:
 
 
 class Box:
-    """The running management node of one run; `directory` holds everything it writes, `logs` what is kept afterwards."""
+    """The running management node of one run, or another machine of the same tree under a name and address of its own.
 
-    def __init__(self, tree: Path, directory: Path, logs: Path) -> None:
+    `directory` holds everything it writes, `logs` what is kept afterwards.
+    """
+
+    def __init__(self, tree: Path, directory: Path, logs: Path, name: str = NAME, address: str = network.MANAGEMENT) -> None:
+        self.name, self.address, self.logs = name, address, logs
         self.directory = directory
-        self.log = logs / "box-console.log"
-        self.commands = logs / "box.log"
-        self.logs = logs
+        prefix = "box" if name == NAME else f"box-{name}"
+        self.log = logs / f"{prefix}-console.log"
+        self.commands = logs / f"{prefix}.log"
+        self.journal = logs / f"{prefix}-journal.log"
         self.key = directory / "ssh_key"
         self.known_hosts = directory / "known_hosts"
         self.root = directory / "root"
@@ -80,6 +92,8 @@ class Box:
         for path in (self.root, self.upper, directory / "work", directory / "srv/state", *(directory / name for name in SHARED)):
             path.mkdir(parents=True, exist_ok=True)
         self._mount(tree)
+        if name != NAME:
+            self._rename()
         self._let_in()
         self.server = self._boot()
 
@@ -92,22 +106,32 @@ class Box:
         run(["mkfs.ext4", "-q", str(disk)], log=self.commands, limit=60)
         run(["mount", "-o", "loop", str(disk), str(self.directory / "srv/state")], log=self.commands, limit=30)
 
+    def _rename(self) -> None:
+        """Make the machine another one: its name, its address, host keys of its own."""
+        etc = self.root / "etc"
+        (etc / "hostname").write_text(f"{self.name}\n", encoding="utf-8")
+        (etc / "hosts").write_text(f"127.0.0.1 localhost\n{self.address} {self.name}\n", encoding="utf-8")
+        (etc / "systemd/network/10-host0.network").write_text(network_file(self.address), encoding="utf-8")
+        for key in (etc / "ssh").glob("ssh_host_*"):
+            key.unlink()
+        run(["ssh-keygen", "-A", "-f", str(self.root)], log=self.commands, limit=60)
+
     def _let_in(self) -> None:
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(self.key)], log=self.commands, limit=30)
         ssh = self.root / "root/.ssh"
         ssh.mkdir(mode=0o700, exist_ok=True)
         shutil.copyfile(f"{self.key}.pub", ssh / "authorized_keys")
         host_key = (self.root / "etc/ssh/ssh_host_ed25519_key.pub").read_text(encoding="utf-8")
-        self.known_hosts.write_text(f"{network.MANAGEMENT} {host_key}", encoding="utf-8")
+        self.known_hosts.write_text(f"{self.address} {host_key}", encoding="utf-8")
 
     def _boot(self) -> Server:
         binds = [f"--bind={self.directory / name}:/{name}" for name in SHARED]
         command = [
-            "systemd-nspawn", f"--directory={self.root}", "--boot", "--quiet", "--register=no", "--keep-unit", f"--machine={NAME}",
-            f"--hostname={NAME}", f"--network-bridge={network.BRIDGE}", "--resolv-conf=off", "--timezone=off", "--link-journal=no",
+            "systemd-nspawn", f"--directory={self.root}", "--boot", "--quiet", "--register=no", "--keep-unit", f"--machine={self.name}",
+            f"--hostname={self.name}", f"--network-bridge={network.BRIDGE}", "--resolv-conf=off", "--timezone=off", "--link-journal=no",
             "--system-call-filter=open_by_handle_at", "--console=pipe", *binds,
         ]  # fmt: skip
-        return Server("the management node", command, self.log)
+        return Server("the management node" if self.name == NAME else self.name, command, self.log)
 
     def ssh_options(self) -> list[str]:
         """Return the options with which ssh reaches the box as root, over one connection kept open in the lab's own /run/systemd."""
@@ -119,7 +143,7 @@ class Box:
 
     def command(self, text: str, limit: float = 60, script: str = "") -> str:
         """Run a shell command on the box as root, `script` on its stdin, and return its output; raise LabError when it fails."""
-        ssh = ["ssh", *self.ssh_options(), f"root@{network.MANAGEMENT}", text]
+        ssh = ["ssh", *self.ssh_options(), f"root@{self.address}", text]
         return output_of(ssh, log=self.commands, limit=limit, stdin=script.encode())
 
     def put(self, directory: Path) -> None:
@@ -127,7 +151,7 @@ class Box:
         pack = self.directory / "content.tar"
         create = ["tar", "--create", f"--file={pack}", "--owner=root:0", "--group=root:0", f"--directory={directory}", "."]
         run(create, log=self.commands, limit=60)
-        extract = ["ssh", *self.ssh_options(), f"root@{network.MANAGEMENT}", "tar --extract --directory=/ --no-overwrite-dir"]
+        extract = ["ssh", *self.ssh_options(), f"root@{self.address}", "tar --extract --directory=/ --no-overwrite-dir"]
         output_of(extract, log=self.commands, limit=60, stdin=pack.read_bytes())
 
     def wait_until_up(self) -> None:
@@ -141,7 +165,7 @@ class Box:
             except LabError:
                 if time.monotonic() > deadline:
                     console = f"its console is {self.log}:\n{tail(self.log)}"
-                    raise LabError(f"no ssh login on the management node in {START_LIMIT} s; {console}") from None
+                    raise LabError(f"no ssh login on {self.name} in {START_LIMIT} s; {console}") from None
             time.sleep(0.5)
 
     def stop(self) -> None:
@@ -154,7 +178,7 @@ class Box:
         journal = self.upper / "var/log/journal"
         if journal.exists():
             read = ["journalctl", f"--directory={journal}", "--no-pager", "--output=short-iso"]
-            run(read, log=self.logs / "box-journal.log", limit=60)
+            run(read, log=self.journal, limit=60)
         run(["umount", "--lazy", str(self.root), str(self.directory / "srv/state")], log=self.commands, limit=60)
         remove_tree(self.directory)
 

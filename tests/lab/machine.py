@@ -5,6 +5,7 @@
 
 `start DIRECTORY` returns when the machine lets root in; DIRECTORY then holds `ssh_config`, in which the machine's name leads
 into the lab's network namespace. `stop DIRECTORY` ends it. The machine itself is `keep DIRECTORY`, run in the lab's namespaces.
+Names after DIRECTORY are further machines beside it, with the next addresses.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ STOP_LIMIT = 120
 def ssh_config(machine: box.Box, outside: int) -> str:
     """Return an ssh configuration that leads to the machine from outside; `outside` is the process that keeps its namespaces."""
     child = f"$(tr -d ' ' </proc/{outside}/task/{outside}/children)"
-    relay = f"nsenter --net=/proc/{child}/ns/net nc -N {network.MANAGEMENT} 22"
+    relay = f"nsenter --net=/proc/{child}/ns/net nc -N {machine.address} 22"
     settings = {
-        "HostName": network.MANAGEMENT,
+        "HostName": machine.address,
         "User": "root",
         "IdentityFile": machine.key,
         "IdentitiesOnly": "yes",
@@ -42,11 +43,11 @@ def ssh_config(machine: box.Box, outside: int) -> str:
         "ProxyCommand": relay,
         "ServerAliveInterval": "15",
     }
-    return f"Host {box.NAME}\n" + "".join(f"  {name} {value}\n" for name, value in settings.items())
+    return f"Host {machine.name}\n" + "".join(f"  {name} {value}\n" for name, value in settings.items())
 
 
-def keep(directory: Path) -> int:
-    """Raise the machine and keep it until a signal ends this process; run inside the lab's namespaces."""
+def keep(directory: Path, *further: str) -> int:
+    """Raise the machine, and `further` ones, and keep them until a signal ends this process; run inside the lab's namespaces."""
     sandbox.settle()
     run = places.new_run("machine")
     log = run / "network.log"
@@ -54,31 +55,39 @@ def keep(directory: Path) -> int:
     packages = mirror.make_mirror(run / "mirror.log")
     served = mirror.serve(packages, network.HOST, run / "mirror-http.log")
     tree = box.make_tree(packages, run / "box-tree.log")
-    machine = box.Box(tree, run / places.BOX, run)
+    machines = [box.Box(tree, run / places.BOX, run)]
     try:
-        machine.wait_until_up()
+        for name, address in zip(further, network.FURTHER, strict=False):
+            machines.append(box.Box(tree, run / f"{places.BOX}-{name}", run, name, address))
+        for machine in machines:
+            machine.wait_until_up()
         ready = directory / ".ssh_config"
-        ready.write_text(ssh_config(machine, int(os.environ[sandbox.INSIDE])), encoding="utf-8")
+        outside = int(os.environ[sandbox.INSIDE])
+        ready.write_text("".join(ssh_config(machine, outside) for machine in machines), encoding="utf-8")
         ready.replace(directory / "ssh_config")
         while True:
-            machine.server.require_running()
+            for machine in machines:
+                machine.server.require_running()
             served.require_running()
             time.sleep(1)
     finally:
         (directory / "ssh_config").unlink(missing_ok=True)
-        machine.stop()
+        for machine in machines:
+            machine.stop()
         served.stop()
 
 
-def start(directory: Path) -> int:
-    """Start the machine in the background and wait until it lets root in; raise LabError with its last lines when it does not."""
+def start(directory: Path, *further: str) -> int:
+    """Start the machine, and `further` ones, in the background and wait until each lets root in; raise LabError with the last lines
+    when one does not.
+    """
     preflight.require_machine()
     stop(directory)
     directory.mkdir(parents=True, exist_ok=True)
     log = directory / "machine.log"
     mirror.make_mirror(log)  # here, where the machine's own network is
     with log.open("ab") as stream:
-        command = [sys.executable, str(places.LAB), "machine", "keep", str(directory)]
+        command = [sys.executable, str(places.LAB), "machine", "keep", str(directory), *further]
         keeper = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True)
     (directory / "machine.pid").write_text(f"{keeper.pid} {_born(keeper.pid)}", encoding="ascii")
     deadline = time.monotonic() + START_LIMIT

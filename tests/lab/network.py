@@ -15,6 +15,8 @@ HOST = "10.77.0.254"
 """The host's side of the bridge: Ansible, the mirror and QEMU are here."""
 MANAGEMENT = "10.77.0.1"
 """The management node in its box."""
+FURTHER = ("10.77.0.2", "10.77.0.3")
+"""Machines beside it, for those who ask for some."""
 LIMIT = 30
 
 
