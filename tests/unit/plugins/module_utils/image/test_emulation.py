@@ -48,8 +48,13 @@ print(json.dumps(told))
 
 
 def inside(directory: Path, script: str, *, mounted: bool = True) -> dict[str, Any]:
-    """Run a script in a user namespace with a table of handlers of its own; return what it told."""
-    table = "mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc && " if mounted else ""
+    """Run a script in a user namespace with a table of handlers of its own; return what it told.
+
+    A namespace has its own table, in place of this machine's, from the first mount on: it is mounted once though it shall not be,
+    and where this machine's is mounted something stands before it.
+    """
+    table = "mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc && "
+    table += "" if mounted else "umount /proc/sys/fs/binfmt_misc && mount -t tmpfs none /proc/sys/fs/binfmt_misc && "
     shell = f'{table}exec "$@"'
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", shell, "sh", sys.executable, "-c", INSIDE, str(directory)]
     done = subprocess.run(
@@ -166,8 +171,6 @@ told["before"] = faults("aarch64")
 told["lines"] = run(architectures=["aarch64"])
 told["after"] = faults("aarch64")
 """
-    if emulation.mounted():
-        script = "import subprocess; subprocess.run(['umount', emulation.BINFMT], check=True)\n" + script
     told = inside(tmp_path, script, mounted=False)
     assert "is not mounted" in told["before"][0]
     assert told["lines"][0] == "/proc/sys/fs/binfmt_misc: mounted"
