@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-import loader
 import mirror
 import places
 from box import Box
@@ -29,21 +28,20 @@ PLACE = "srv/emulators"
 
 @dataclass(frozen=True)
 class Architecture:
-    """What Debian calls it, and the port of its mirror, as the inventory has it; `more` are packages beyond the image's."""
+    """What Debian calls it, and the port of its mirror, as the inventory has it."""
 
     debian: str
     port: int
-    more: Sequence[str] = ()
 
     def make_mirror(self, osarch: str, log: Path) -> Path:
         """Return the directory of its mirror; make it first when the lists have changed."""
         paths = (LISTS / "compute.debian12.common", LISTS / f"compute.debian12.{osarch}.pkglist")
         names = {name for path in paths for name in package_names(path)}
-        return mirror.make_foreign_mirror(self.debian, sorted({"apt", *self.more} | names), log)
+        return mirror.make_foreign_mirror(self.debian, sorted({"apt"} | names), log)
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {
-    "aarch64": Architecture("arm64", 8081, (loader.PACKAGE,)),
+    "aarch64": Architecture("arm64", 8081),
     "ppc64le": Architecture("ppc64el", 8082),
 }
 
