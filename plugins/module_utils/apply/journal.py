@@ -4,25 +4,48 @@
 """Write-ahead journal of operations on a tree: killed at any point, the next run finishes what was begun.
 
     <directory>/journal   every operation, whole and on disk before the first of them is carried out
-    <directory>/marks     one byte for each operation that is done
+    <directory>/marks     one byte for each operation, a dot when it is done
 
 The journal appears by one rename and goes by one unlink, so it is either whole or not there. Marks are not synced
 one by one: after a kill they lack at most the last operation, which tells by itself whether it was done. After a loss
-of power they may lack more, or be ahead of the tree; `_position` then looks at the operations themselves.
+of power they may lack more, or be ahead of the tree: position.py finds out.
 """
 
 from __future__ import annotations
 
 import json
+import mmap
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
 
 from ..errors import SiteError
 from .files import read_bytes, sync_directory
-from .operations import DONE, OTHER, READY, Operation, operation_of
+from .kinds import operation_of
+from .operations import OTHER, Operation
+from .position import Positions
 from .root import Root
 
-FORMAT = 2
+FORMAT = 3
+MARK, BLANK = ord("."), 0
+
+
+class Marks(Protocol):
+    """One byte for each operation."""
+
+    def __setitem__(self, number: int, mark: int) -> None:
+        """Set the mark of an operation."""
+
+
+class Written:
+    """Marks on a file system that maps no files: a system call for each."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def __setitem__(self, number: int, mark: int) -> None:
+        os.pwrite(self.descriptor, bytes((mark,)), number)
 
 
 class Journal:
@@ -49,15 +72,16 @@ class Journal:
     def remaining(self, root: Root) -> list[Operation]:
         """Return what a killed run has still to do; empty when there is none."""
         operations = self.pending()
-        return [] if operations is None else operations[self._position(root, operations) :]
+        return [] if operations is None else operations[Positions(root, operations).found(self._marked(operations)) :]
 
     def recover(self, root: Root) -> int:
         """Finish a run that was killed; return how many operations were left, and forget it."""
         operations = self.pending()
         if operations is None:
             return 0
-        position = self._position(root, operations)
-        os.truncate(self.marks, position)
+        position = Positions(root, operations).found(self._marked(operations))
+        with open(self.marks, "wb") as stream:
+            stream.write((b"." * position).ljust(len(operations), b"\0"))
         self._carry_out(root, operations, position)
         return len(operations) - position
 
@@ -69,14 +93,14 @@ class Journal:
         os.makedirs(self.directory, mode=0o755, exist_ok=True)
         self._write(operations)
         try:
-            self._carry_out(root, list(operations), 0)
+            self._carry_out(root, operations, 0)
         except SiteError:
-            self._take_back(root, list(operations))
+            self._take_back(root, operations)
             raise
 
     def _write(self, operations: Sequence[Operation]) -> None:
-        with open(self.marks, "wb"):
-            pass
+        with open(self.marks, "wb") as stream:
+            stream.write(bytes(len(operations)))
         temporary = f"{self.path}.new"
         with open(temporary, "w", encoding="ascii") as stream:
             stream.write(json.dumps({"format": FORMAT, "operations": [operation.record() for operation in operations]}))
@@ -85,30 +109,36 @@ class Journal:
         os.rename(temporary, self.path)
         sync_directory(self.directory)
 
-    def _position(self, root: Root, operations: list[Operation]) -> int:
-        """Return the number of operations that are done: as marked, and on while they are; back only after a loss of power."""
-        marked = position = min(len(read_bytes(self.marks) or b""), len(operations))
-        while position < len(operations) and operations[position].state(root) == DONE:
-            position += 1
-        if position == marked:
-            while position and operations[position - 1].state(root) == READY:
-                position -= 1
-        return position
+    def _marked(self, operations: Sequence[Operation]) -> int:
+        """Return how many operations are marked as done."""
+        marks = (read_bytes(self.marks) or b"")[: len(operations)]
+        return len(marks) - len(marks.lstrip(b"."))
 
-    def _carry_out(self, root: Root, operations: list[Operation], position: int) -> None:
-        with open(self.marks, "r+b", buffering=0) as marks:
-            marks.seek(position)
-            for operation in operations[position:]:
-                self._step(root, operation)
-                marks.write(b".")
+    @contextmanager
+    def _marks_of(self, operations: Sequence[Operation]) -> Iterator[Marks]:
+        """Give the marks, whose file has its whole length already."""
+        with open(self.marks, "r+b", buffering=0) as stream:
+            try:
+                mapped = mmap.mmap(stream.fileno(), len(operations))
+            except (OSError, ValueError):
+                yield Written(stream.fileno())
+                return
+            with mapped:
+                yield mapped
+
+    def _carry_out(self, root: Root, operations: Sequence[Operation], position: int) -> None:
+        with self._marks_of(operations) as marks:
+            for number in range(position, len(operations)):
+                self._step(root, operations[number])
+                marks[number] = MARK
         self._forget(root)
 
-    def _take_back(self, root: Root, operations: list[Operation]) -> None:
+    def _take_back(self, root: Root, operations: Sequence[Operation]) -> None:
         """Undo what is marked as done, last first; a kill on the way leaves a journal that the next run finishes."""
-        with open(self.marks, "r+b", buffering=0) as marks:
-            for position in range(len(read_bytes(self.marks) or b""), 0, -1):
-                self._step(root, operations[position - 1].inverse())
-                marks.truncate(position - 1)
+        with self._marks_of(operations) as marks:
+            for number in range(self._marked(operations) - 1, -1, -1):
+                self._step(root, operations[number].inverse())
+                marks[number] = BLANK
         self._forget(root)
 
     def _forget(self, root: Root) -> None:

@@ -4,14 +4,17 @@
 """The small changes that every change of a tree is made of: typed, reversible, printable, safe to carry out again.
 
 An operation tells from the tree alone whether it still has to be done: a killed process leaves at most one of them
-half way, and `run` finishes that one. None replaces or removes something that it was not made for.
+half way, and `run` finishes that one. None replaces or removes something that it was not made for. (None is changed once
+it is made; to enforce that takes longer than to make them, of which a plan may have a hundred thousand.)
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from dataclasses import dataclass, fields
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .root import Root
@@ -20,12 +23,13 @@ READY, DONE, OTHER = "ready", "done", "other"
 """Whether an operation can be carried out, has been, or meets a tree that is neither."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Operation:
-    """One change at `path` inside a root."""
+    """One change at `path` inside a root. A repeatable one may be carried out again; its state tells little of how far a run came."""
 
     path: str
     verb: ClassVar[str] = ""
+    repeatable: ClassVar[bool] = False
 
     def state(self, root: Root) -> str:
         """Return READY, DONE or OTHER for the tree as it is."""
@@ -35,20 +39,29 @@ class Operation:
         """Carry the change out, or the rest of it."""
         raise NotImplementedError
 
+    def _unlink(self, root: Root) -> None:
+        if self.state(root) == OTHER:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path)
+        root.unlink(self.path)
+
     def inverse(self) -> Operation:
         """Return the change that takes this one back."""
         raise NotImplementedError
+
+    def places(self) -> tuple[str, ...]:
+        """Return the paths at which something comes or goes."""
+        return (self.path,)
 
     def line(self) -> str:
         """Return the line of a plan, empty when a person need not read it."""
         return f"{self.verb} {self.path}"
 
-    def record(self) -> dict[str, Any]:
-        """Return the form that a journal keeps."""
-        return {"do": type(self).__name__, **vars(self)}
+    def record(self) -> list[Any]:
+        """Return the form that a journal keeps: what it is, and its fields in their order."""
+        return [type(self).__name__, *vars(self).values()]
 
 
-@dataclass(frozen=True)
+@dataclass
 class MakeDirectory(Operation):
     """A new directory."""
 
@@ -81,7 +94,7 @@ class MakeDirectory(Operation):
         return "" if self.quiet else f"create {self.path}/"
 
 
-@dataclass(frozen=True)
+@dataclass
 class RemoveDirectory(MakeDirectory):
     """Remove an empty directory."""
 
@@ -107,7 +120,7 @@ class RemoveDirectory(MakeDirectory):
         return "" if self.quiet else f"remove {self.path}/"
 
 
-@dataclass(frozen=True)
+@dataclass
 class MakeFile(Operation):
     """A new empty file."""
 
@@ -132,7 +145,7 @@ class MakeFile(Operation):
         return RemoveFile(self.path, self.mode)
 
 
-@dataclass(frozen=True)
+@dataclass
 class RemoveFile(MakeFile):
     """Remove an empty regular file that MakeFile made."""
 
@@ -146,15 +159,15 @@ class RemoveFile(MakeFile):
         return READY if stat.S_ISREG(found.st_mode) and found.st_size == 0 else OTHER
 
     def run(self, root: Root) -> None:
-        """Remove the name."""
-        root.unlink(self.path)
+        """Remove the name, of nothing but an empty file."""
+        self._unlink(root)
 
     def inverse(self) -> Operation:
         """Make it again."""
         return MakeFile(self.path, self.mode)
 
 
-@dataclass(frozen=True)
+@dataclass
 class MakeLink(Operation):
     """A new symbolic link with this text."""
 
@@ -181,7 +194,7 @@ class MakeLink(Operation):
         return f"{self.word} {self.path} -> {self.text}" if self.word else ""
 
 
-@dataclass(frozen=True)
+@dataclass
 class RemoveLink(MakeLink):
     """Remove a symbolic link that MakeLink made."""
 
@@ -191,8 +204,8 @@ class RemoveLink(MakeLink):
         return {READY: DONE, DONE: READY}.get(found, OTHER)
 
     def run(self, root: Root) -> None:
-        """Remove the name."""
-        root.unlink(self.path)
+        """Remove the name, of nothing but this link."""
+        self._unlink(root)
 
     def inverse(self) -> Operation:
         """Make it again."""
@@ -203,7 +216,7 @@ class RemoveLink(MakeLink):
         return f"remove {self.word} {self.path}" if self.word else ""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Move(Operation):
     """Rename `path` to `target`, with everything in it; `word` says why: default, restore, keep."""
 
@@ -221,6 +234,10 @@ class Move(Operation):
         """One rename; what is at the target is never replaced."""
         root.rename(self.path, self.target)
 
+    def places(self) -> tuple[str, ...]:
+        """Both ends."""
+        return self.path, self.target
+
     def inverse(self) -> Operation:
         """Move it back."""
         return Move(self.target, self.path, {"default": "restore", "keep": "restore", "restore": "default"}[self.word])
@@ -232,13 +249,14 @@ class Move(Operation):
         return f"{self.word} {self.target} (was {self.path})"
 
 
-@dataclass(frozen=True)
+@dataclass
 class ChangeMode(Operation):
     """Another mode for a directory."""
 
     mode: int
     was: int
     verb: ClassVar[str] = "mode"
+    repeatable: ClassVar[bool] = True
 
     def state(self, root: Root) -> str:
         """Done when it has the mode."""
@@ -260,7 +278,7 @@ class ChangeMode(Operation):
         return f"mode {self.path} {self.mode:04o} (was {self.was:04o})"
 
 
-@dataclass(frozen=True)
+@dataclass
 class KeepTimes(Operation):
     """Give a directory the times it had before names in it were changed.
 
@@ -270,6 +288,7 @@ class KeepTimes(Operation):
     accessed: int
     modified: int
     back: bool = False
+    repeatable: ClassVar[bool] = True
 
     def state(self, root: Root) -> str:
         """Done when the time of the last change is as it was."""
@@ -294,13 +313,14 @@ class KeepTimes(Operation):
         return ""
 
 
-@dataclass(frozen=True)
+@dataclass
 class WriteText(Operation):
     """Replace a small text file of statelite's own; None stands for no file."""
 
     text: str | None
     was: str | None
     word: str = ""
+    repeatable: ClassVar[bool] = True
 
     def state(self, root: Root) -> str:
         """Done when it has the text."""
@@ -311,7 +331,8 @@ class WriteText(Operation):
     def run(self, root: Root) -> None:
         """Write it whole, or remove it."""
         if self.text is None:
-            root.unlink(self.path)
+            with suppress(FileNotFoundError):
+                root.unlink(self.path)
         else:
             root.replace(self.path, self.text.encode("utf-8", "surrogateescape"), 0o644)
 
@@ -322,69 +343,3 @@ class WriteText(Operation):
     def line(self) -> str:
         """Said by the caller when nothing else is changed."""
         return self.word
-
-
-@dataclass(frozen=True)
-class SetAside(Operation):
-    """Move what an administrator's newer file took the place of out of the tree, into the journal's directory."""
-
-    directory: str
-    name: str
-    verb: ClassVar[str] = "set aside"
-
-    def state(self, root: Root) -> str:
-        """Done when it stands outside and no more inside."""
-        here, there = root.lstat(self.path) is not None, os.path.lexists(os.path.join(self.directory, self.name))
-        if here and not there:
-            return READY
-        return DONE if there and not here else OTHER
-
-    def run(self, root: Root) -> None:
-        """One rename to the directory beside the root, which is made when missing."""
-        os.makedirs(self.directory, mode=0o700, exist_ok=True)
-        with Root(self.directory, root.kernel_confined) as outside:
-            root.rename_into(self.path, outside, self.name)
-
-    def inverse(self) -> Operation:
-        """Put it back."""
-        return PutBack(self.path, self.directory, self.name)
-
-    def line(self) -> str:
-        """Name both places."""
-        return f"set aside {self.path}, replaced by a newer file, as {self.directory}/{self.name}"
-
-
-@dataclass(frozen=True)
-class PutBack(SetAside):
-    """Move what was set aside back to its place in the tree."""
-
-    verb: ClassVar[str] = "put back"
-
-    def state(self, root: Root) -> str:
-        """Done when it stands inside again."""
-        found = super().state(root)
-        return {READY: DONE, DONE: READY}.get(found, OTHER)
-
-    def run(self, root: Root) -> None:
-        """One rename."""
-        with Root(self.directory, root.kernel_confined) as outside:
-            outside.rename_into(self.name, root, self.path)
-
-    def inverse(self) -> Operation:
-        """Set it aside again."""
-        return SetAside(self.path, self.directory, self.name)
-
-    def line(self) -> str:
-        """Name the place in the tree."""
-        return f"put back {self.path}"
-
-
-_DIRECTORIES_AND_FILES = (MakeDirectory, RemoveDirectory, MakeFile, RemoveFile, ChangeMode, KeepTimes, WriteText)
-_NAMES = (MakeLink, RemoveLink, Move, SetAside, PutBack)
-KINDS = {kind.__name__: kind for kind in (*_DIRECTORIES_AND_FILES, *_NAMES)}
-
-
-def operation_of(record: dict[str, Any]) -> Operation:
-    """Return the operation that `record()` wrote down; raises KeyError or TypeError on anything else."""
-    kind = KINDS[record["do"]]
-    return kind(**{field.name: record[field.name] for field in fields(kind)})

@@ -273,7 +273,10 @@ def _with_mtab(settled: dict[str, _Settled], live: dict[str, str], tree: Tree) -
 
 
 def _nearest(path: str, settled: dict[str, _Settled]) -> _Settled | None:
-    return next((settled[place] for place in ancestors(path) if place in settled), None)
+    for place in ancestors(path):
+        if place in settled:
+            return settled[place]
+    return None
 
 
 def _follows(one: _Settled, parent: _Settled, target: Place | None, tree: Tree) -> bool:
@@ -339,8 +342,9 @@ def lay_out(image: str, entries: Sequence[Entry], tree: Tree, permission: int = 
     work.satisfied = dict(sorted(live.items()))
     parents = {path: _nearest(path, settled) for path in settled}
     with_children = {parent.path for parent in parents.values() if parent is not None}
-    tops = [path for path in sorted(settled) if parents[path] is None]
-    children = [path for path in sorted(settled) if parents[path] is not None]
+    paths = sorted(settled)
+    tops = [path for path in paths if parents[path] is None]
+    children = [path for path in paths if parents[path] is not None]
     leads: list[str] = []
     for path in tops:
         target = targets.get(path)

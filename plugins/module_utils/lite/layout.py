@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..apply.root import Root
 from ..errors import SiteError
@@ -29,8 +29,7 @@ KEPT = "/.statelite/kept"
 IMAGE = "/.statelite/image"
 
 
-@dataclass(frozen=True)
-class Placed:
+class Placed(NamedTuple):
     """An entry where it really lies in the image.
 
     `kind` is what it is there; `parent` the nearest entry above it; `content` where its default is in the image,
@@ -148,7 +147,7 @@ class Layout:
         parts = {
             "format": json.dumps(FORMAT),
             "image": json.dumps(self.image),
-            "entries": _rows(map(vars, self.entries)),
+            "entries": _rows(entry._asdict() for entry in self.entries),
             "satisfied": ENCODE(self.satisfied),
             "missing": ENCODE(self.missing),
             "bridges": ENCODE(self.bridges),
@@ -183,7 +182,7 @@ def layout_of(text: str, where: str) -> Layout:
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']}")
         shape.check(document)
-        names = {item.name for item in fields(Placed)}
+        names = set(Placed._fields)
         entries = tuple(
             Placed(**{**{name: entry[name] for name in names & set(entry)}, "written": tuple(entry["written"])})
             for entry in document["entries"]

@@ -25,6 +25,7 @@ from ..apply.files import sync_directory
 from ..apply.generations import ROOTIMG, Generation, current, latest, next_number, publish
 from ..apply.lock import only_run
 from ..apply.manifest import amend, amendment_due, begin_amendment, is_seal, unseal
+from ..apply.packs import OF_ONE_TREE
 from ..apply.signing import Keys, site_keys
 from ..apply.withdrawn import Withdrawal, withdrawn
 from ..errors import SiteError
@@ -170,7 +171,7 @@ class LiteimgPlan:
                 shutil.rmtree(os.path.join(holder, name))
         staging = os.path.join(holder, f".{self.target.number}{STAGING}")
         os.mkdir(staging, 0o755)
-        names = sorted(name for name in os.listdir(self.base.path) if name != JOURNAL and not is_seal(name))
+        names = sorted(name for name in os.listdir(self.base.path) if not (name == JOURNAL or is_seal(name) or OF_ONE_TREE.fullmatch(name)))
         files = [name for name in names if os.path.isfile(os.path.join(self.base.path, name))]
         for way, chosen in (("--link", files), ("--reflink=auto", [name for name in names if name not in files])):
             sources = [os.path.join(self.base.path, name) for name in chosen]

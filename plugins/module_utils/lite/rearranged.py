@@ -17,9 +17,9 @@ from ..apply.operations import (
     RemoveDirectory,
     RemoveFile,
     RemoveLink,
-    SetAside,
     WriteText,
 )
+from ..apply.outside import SetAside
 from .namespace import Inode, StepError
 
 REMOVALS = (RemoveDirectory, RemoveFile, RemoveLink, SetAside)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import marshal
 import os
 import stat
 import time
@@ -47,9 +48,12 @@ Stamps = dict[str, list[int]]
 
 
 def digest_of(site: Site, image: Image) -> str:
-    """Return what stands for everything that the tables say of the layout of an image."""
+    """Return what stands for everything that the tables say of the layout of an image.
+
+    The form (2: no references) may be another one in another Python, and then a plan is made.
+    """
     told = [RULES, FORMAT, image.name, dict(image.row), site.setting("liteattach", ""), site.rows("litefile")]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(marshal.dumps(told, 2)).hexdigest()
 
 
 def _directories(plan: TreePlan) -> set[str]:

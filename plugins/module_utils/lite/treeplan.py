@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from ..apply.journal import Journal
-from ..apply.operations import KeepTimes, Move, Operation, SetAside, WriteText
+from ..apply.operations import KeepTimes, Move, Operation, WriteText
+from ..apply.outside import SetAside
 from ..apply.root import Root
 from ..errors import Fault, raise_faults
 from .arrange import lay_out

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.journal import Journal
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.kinds import KINDS, operation_of
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.lock import only_run
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.operations import (
     DONE,
-    KINDS,
     OTHER,
     READY,
     ChangeMode,
@@ -24,14 +24,12 @@ from ansible_collections.diskless.statelite.plugins.module_utils.apply.operation
     MakeFile,
     MakeLink,
     Move,
-    PutBack,
     RemoveDirectory,
     RemoveFile,
     RemoveLink,
-    SetAside,
     WriteText,
-    operation_of,
 )
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.outside import PutBack, SetAside
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.root import Root
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.lite.images import snapshot

@@ -89,6 +89,8 @@ def test_a_published_generation_is_never_changed_its_copy_is(tmp_path):
     first = generation(tmp_path, 1)
     os.link(first / "rootimg" / "etc" / "hosts", first / "rootimg" / "etc" / "same")
     run(tmp_path, FIRST)
+    for packed in ("packed.json", "rootimg-0123456789ab.cpio.zst", "rootimg.cpio.zst"):
+        (first / packed).write_text("{}", encoding="utf-8")
     before = images.snapshot(first / "rootimg")
     done = run(tmp_path, SECOND)
     assert images.snapshot(first / "rootimg") == before
