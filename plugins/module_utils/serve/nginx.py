@@ -1,0 +1,214 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""nginx's drop-in: packed images and boot files to read, under the addresses by which nodes know this server."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..apply.addresses import local_addresses
+from ..apply.commands import run_command
+from ..apply.files import read_bytes, write_file
+from ..errors import Fault, SiteError, raise_faults
+from ..nodes.attributes import attribute
+from ..nodes.images import images
+from ..nodes.servers import image_server, tftpserver
+from ..nodes.site import Site
+from ..tables.store import DEFAULT_SITE, open_store
+
+SPEC: dict[str, Any] = {
+    "names": {"type": "list", "elements": "str", "default": []},
+    "path": {"type": "path", "default": "/etc/nginx/conf.d/statelite.conf"},
+    "main_file": {"type": "path", "default": "/etc/nginx/nginx.conf"},
+    "site": {"type": "str", "default": DEFAULT_SITE},
+}
+"""The options of the module."""
+
+HEADER = "# Written by diskless.statelite (module nginx). Changes made here are lost."
+NAME = re.compile(r"[A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\]")
+DIRECTORY = re.compile(r"/[^\x00-\x1f\x7f\"\\$]+")
+HIDDEN = r"/(?:rootimg|\.[^/]*)(?:/|$)"
+"""Not given out: root trees, whose links lead to files of this machine, and what is at work beside them."""
+
+LIMIT = 30.0
+TEST = 'mount --bind "$1" "$2" && exec nginx -T -c "$3" 2>&1'
+"""nginx reads its own main file, with copies of all drop-ins in their place; nobody else sees the mount."""
+
+
+def names(site: Site, own: Sequence[str]) -> list[str]:
+    """Return the addresses of this server at which nodes look for images and boot files, sorted.
+
+    A site without nodes has those of this server that are in a declared network.
+    """
+    here = set(own)
+    found: set[str] = set()
+    for node in site.nodes():
+        for server in (image_server, tftpserver):
+            try:
+                found.add(server(site, node))
+            except SiteError:
+                continue  # nodeset tells it, for the nodes that it is asked for
+    found &= here
+    if not found:
+        nets = [(row.get("net"), (row.get("mask") or "").lstrip("/")) for row in site.rows("networks")]
+        found = {address for address in here for net, mask in nets if _is_in(address, f"{net}/{mask}")}
+    return sorted(found)
+
+
+def _is_in(address: str, network: str) -> bool:
+    try:
+        return ipaddress.ip_address(address) in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False
+
+
+def directories(site: Site) -> list[str]:
+    """Return what is given out: the directory of images, those of images elsewhere, and the directories of boot files."""
+    values = (attribute(site, node, "noderes", "tftpdir") for node in site.nodes())
+    found = {
+        site.setting("installdir"),
+        site.setting("tftpdir"),
+        *(image.rootimgdir for image in images(site)),
+        *(value.text for value in values if value),
+    }
+    plain = sorted({directory.rstrip("/") for directory in found if directory.strip("/")})
+    return [directory for directory in plain if not any(directory.startswith(f"{other}/") for other in plain)]
+
+
+def _faults(addresses: Sequence[str], places: Iterable[str], port: str) -> list[Fault]:
+    faults = []
+    if not addresses:
+        mend = "Set names, or the table networks: nodes ask this server by an address of its own"
+        faults.append(Fault("names", "this server has no address in a network of the nodes", mend))
+    faults += [
+        Fault(f"names, {name!r}", "is no host name and no address", "Correct it") for name in addresses if not NAME.fullmatch(_host(name))
+    ]
+    faults += [
+        Fault(f"directory {place!r}", "can't be given out under its own name", "Use a path without quotes, backslashes and dollar signs")
+        for place in places
+        if not DIRECTORY.fullmatch(place)
+    ]
+    if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+        faults.append(Fault("table site, key httpport", f"'{port}' is no port", "Write a number from 1 to 65535"))
+    return faults
+
+
+def _host(name: str) -> str:
+    """Return a name as a request has it: an IPv6 address in brackets."""
+    return f"[{name}]" if ":" in name and not name.startswith("[") else name
+
+
+def listens_of_others(main: str, own: str) -> list[str]:
+    """Return the `address:port` that servers of others listen on, as nginx itself reads its files; none where it can't."""
+    if not shutil.which("nginx") or not os.path.isfile(main):
+        return []
+    try:
+        said = run_command(["nginx", "-T", "-q", "-c", main], limit=LIMIT, mend="")
+    except SiteError:
+        return []  # told when the drop-in is tested
+    parts = re.split(r"^# configuration file (.*):$", said, flags=re.MULTILINE)[1:]
+    foreign = (text for path, text in zip(parts[::2], parts[1::2]) if path != own)
+    return [listen for text in foreign for listen in re.findall(r"^[^#\n]*?\blisten\s+([^\s;]+:\d+)[\s;]", text, re.MULTILINE)]
+
+
+def render(addresses: Sequence[str], places: Sequence[str], port: str, others: Sequence[str] = ()) -> str:
+    """Return the text of the drop-in; `others` are the addresses with ports that servers of others listen on.
+
+    Where one of them listens on an address of ours, nginx asks nobody who listens on all addresses.
+    """
+    shared = [f"{_host(name)}:{port}" for name in addresses if f"{_host(name)}:{port}" in others]
+    every = [port, *([f"[::]:{port}"] if any(":" in name for name in addresses) else [])]
+    listens = [f"    listen {listen};" for listen in (*every, *shared)]
+    lines = [HEADER, "server {", *listens, f"    server_name {' '.join(_host(name) for name in addresses)};", "    autoindex off;"]
+    lines += ["    location / {", "        return 404;", "    }"]
+    for place in places:
+        lines += [
+            f'    location "{place}/" {{',
+            '        root "/";',
+            "        limit_except GET {",
+            "            deny all;",
+            "        }",
+            f'        location ~ "{HIDDEN}" {{',
+            "            return 404;",
+            "        }",
+            "    }",
+        ]
+    return "".join(f"{line}\n" for line in [*lines, "}"])
+
+
+@dataclass
+class NginxPlan:
+    """The drop-in as it is and as it has to be."""
+
+    path: str
+    main: str
+    present: str | None
+    text: str
+    addresses: list[str]
+    places: list[str]
+
+    def lines(self) -> list[str]:
+        """Return the lines that come and go."""
+        if self.present == self.text:
+            return []
+        old, new = (self.present or "").splitlines(), self.text.splitlines()
+        gone = [f"- {line}" for line in old if line not in set(new)]
+        return gone + [f"+ {line}" for line in new if line not in set(old)] or [f"~ {self.path}"]
+
+    def result(self) -> dict[str, Any]:
+        """Return the file, and what is given out under which names."""
+        return {"path": self.path, "names": self.addresses, "directories": self.places}
+
+    def validate(self) -> None:
+        """Have nginx test the whole configuration as it would be, our drop-in among copies of the others'.
+
+        Raises SiteError for what it refuses, for a main file that does not read drop-ins, and where somebody else has the name.
+        """
+        directory, name = os.path.split(self.path)
+        stage = tempfile.mkdtemp(prefix="statelite-nginx-")
+        try:
+            os.chmod(stage, 0o755)
+            shutil.copytree(directory, stage, symlinks=True, dirs_exist_ok=True)
+            write_file(os.path.join(stage, name), self.text.encode())
+            command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", TEST, "nginx", stage, directory, self.main]
+            said = run_command(command, limit=LIMIT, mend="Correct the line that nginx names; nothing was changed", name="nginx")
+        finally:
+            shutil.rmtree(stage)
+        if f"# configuration file {self.path}:" not in said:
+            what = f"does not read {directory}/*.conf"
+            raise SiteError.of(self.main, what, f"Have its http block include {directory}/*.conf, or name another path")
+        clash = re.search(r'conflicting server name "([^"]*)" on (\S+), ignored', said)
+        if clash:
+            what = f"another server of nginx has the name {clash.group(1)} on {clash.group(2)}"
+            raise SiteError.of(self.main, what, "Take the name away there, set another httpport in the table site, or other names")
+
+    def apply(self) -> None:
+        """Put the drop-in in place after nginx has accepted it."""
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        self.validate()
+        write_file(self.path, self.text.encode())
+
+
+def plan(site: Site, params: dict[str, Any], own: Sequence[str]) -> NginxPlan:
+    """Return the plan for the declared site; raises SiteError with every fault."""
+    addresses, places, port = params["names"] or names(site, own), directories(site), site.setting("httpport")
+    raise_faults(_faults(addresses, places, port))
+    raw = read_bytes(params["path"])
+    present = None if raw is None else raw.decode(errors="replace")
+    text = render(addresses, places, port, listens_of_others(params["main_file"], params["path"]))
+    return NginxPlan(params["path"], params["main_file"], present, text, addresses, places)
+
+
+def read_and_plan(params: dict[str, Any], _warn: Callable[[str], None]) -> NginxPlan:
+    """Read the site and plan; `params` are the options of the module."""
+    with open_store(params["site"]) as store:
+        site = Site(store.tables(), local_addresses())
+    return plan(site, params, local_addresses())
