@@ -53,7 +53,12 @@ def _declared(thing: Thing, raw: Any, place: str, faults: list[Fault]) -> Declar
     if not isinstance(raw, Mapping):
         faults.append(Fault(f"{thing.table.name} ({place})", f"{raw!r} is no dictionary", "Give the columns of a row as a dictionary"))
         return None
-    given = _nested({str(name): value for name, value in raw.items() if value is not None})
+    named = {str(name): value for name, value in raw.items() if value is not None}
+    for name in [name for name in named if "." in name and name.partition(".")[0] in named]:
+        whole = name.partition(".")[0]
+        faults.append(Fault(f"{thing.table.name} ({place}): {name}", f"{whole} is given whole as well", f"Give {name} or {whole}"))
+        del named[name]
+    given = _nested(named)
     columns = {column.name for column in thing.columns}
     key = {name: _text(given[name], thing.table, name, "", []) for name in thing.table.key if name in given}
     address = f"{thing.table.address(key)} ({place})"

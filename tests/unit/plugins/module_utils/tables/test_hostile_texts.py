@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
-from ansible_collections.diskless.statelite.plugins.module_utils.tables.forms import parse, to_csv
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.declared import declared_rows
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.forms import Parsed, parse, to_csv
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.schema import TABLES, check_rows
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.stanzas import is_stanza_text
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.things import NODE
 
 LITEFILE = TABLES["litefile"]
 
@@ -38,3 +40,12 @@ def test_a_path_that_no_file_system_takes_is_refused(path):
     (fault,) = check_rows(LITEFILE, [{"file": path}])
     assert "longer than a path can be" in fault.what
     assert check_rows(LITEFILE, [{"file": "/etc/" + "x" * 255}, {"file": "/etc/" + "\u00fc" * 127}]) == []
+
+
+@pytest.mark.parametrize("whole", [{"room": "r"}, ["r"], "r"])
+def test_a_part_that_is_given_whole_and_by_column_is_refused(whole):
+    for row in ({"node": "n1", "nodepos": whole, "nodepos.rack": "1"}, {"node": "n1", "nodepos.rack": "1", "nodepos": whole}):
+        faults = declared_rows(NODE, Parsed([row], ["row 1"]))[1]
+        assert "nodelist (row 1): nodepos.rack: nodepos is given whole as well. Give nodepos.rack or nodepos" in [
+            str(fault) for fault in faults
+        ]
