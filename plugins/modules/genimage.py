@@ -19,8 +19,11 @@ description:
     and C(record.json). It appears by one rename when it is complete.
   - Generations that exist are never touched, so nodes that run from one go on.
   - A build that fails or is killed leaves the generations as they were, no mounts and no processes.
-  - The generation of an image whose C(provmethod) is C(statelite) is laid out and published by M(diskless.statelite.liteimg);
-    one for C(netboot) is published at once.
+  - A new generation is not published yet. M(diskless.statelite.liteimg) does that for an image whose C(provmethod) is C(statelite) when it
+    has laid it out, M(diskless.statelite.packimage) for one for C(netboot) when it has packed it.
+  - The tree of packages alone is kept in C(.packages) below C(rootimgdir), so that the next build starts from it. It is brought to the
+    packages and versions that the repositories would give an empty tree, by the same package manager; the initramfs of the generation
+    before stays when nothing changed that dracut takes in or decides by. RV(from_nothing) says why a build did not start from there.
   - Debian and Ubuntu images are built with mmdebstrap, Enterprise Linux 8 and 9, its clones and Fedora with dnf, SUSE Linux Enterprise 15
     and openSUSE with zypper; the program must be installed on the managed machine. RPM images also take rpm, and createrepo_c
     where packages of the site have no metadata; a Debian image takes dpkg-scanpackages there.
@@ -66,6 +69,16 @@ options:
         image of 9. Without it that is refused. A machine of another distribution is never refused.
     type: bool
     default: false
+  full:
+    description: When a build is due, do it from nothing, though the packages of the last one are kept.
+    type: bool
+    default: false
+  keep_packages:
+    description:
+      - Keep the tree of packages for the next build. It takes as much room as a root image, or what changes where the file system
+        shares blocks between copies.
+    type: bool
+    default: true
   dracut_module:
     description: Directory of the node agent's dracut module.
     type: path
@@ -105,6 +118,12 @@ EXAMPLES = r"""
 - name: Build the compute image when its definition, lists or files have changed
   diskless.statelite.genimage:
     image: debian12-compute
+
+- name: Build from nothing once more
+  diskless.statelite.genimage:
+    image: debian12-compute
+    force: true
+    full: true
 
 - name: Take in what the mirrors have new
   diskless.statelite.genimage:
@@ -164,6 +183,11 @@ changed_inputs:
   type: list
   elements: str
   sample: ["pkglist changed: +vim"]
+from_nothing:
+  description: Why that generation was built from nothing; empty when it started from the packages of the build before it.
+  returned: success
+  type: str
+  sample: the sources changed
 held:
   description: The withdrawn generation that a build would come to again, and why it is withdrawn; empty when there is none.
   returned: success

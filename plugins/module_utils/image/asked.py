@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..apply.signing import site_keys
 from ..nodes.site import Site
-from ..tables.store import DEFAULT_SITE, database_path, open_store
+from ..tables.store import DEFAULT_SITE, open_store
 from . import genimage
 from .dryrun import BUILDER, DryRun, plan_dryrun
 from .genimage import Genimage, plan_genimage
@@ -35,8 +33,4 @@ def read_site(path: str) -> Site:
 def read_and_plan(params: Mapping[str, Any], warn: Callable[[str], None]) -> Genimage | DryRun:
     """Read the site's rows and return the plan for the image that the options name."""
     site = read_site(params["site"])
-    if params["dryrun"]:
-        return plan_dryrun(site, params)
-    plan = plan_genimage(site, params, warn)
-    plan.keys = site_keys(os.path.dirname(database_path(params["site"])))
-    return plan
+    return plan_dryrun(site, params) if params["dryrun"] else plan_genimage(site, params, warn)

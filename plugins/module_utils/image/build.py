@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The build executor: opaque work in a staging directory, then one rename (architecture.md).
 
-Killed anywhere before the rename, it leaves a staging directory that the next run removes, and no mount and no
-process (mounts.py). Nothing of a generation that exists is touched, so nodes that run from one go on.
+Killed anywhere before the rename, it leaves a staging directory that the next run removes, perhaps a tree of packages that the
+next run does not start from (kept.py), and no mount and no process (mounts.py). Nothing of a generation that exists is touched,
+so nodes that run from one go on.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -28,9 +30,11 @@ from ..errors import SiteError
 from .credentials import put_credentials
 from .definition import Definition
 from .identity import remove_identity
-from .initramfs import available_drivers, build_initramfs, chosen_drivers, kernel_of, kernels, put_agent
+from .initramfs import available_drivers, build_initramfs, chosen_drivers, kernel_of, kernels, link_stateless, put_agent
 from .inputs import Inputs
+from .kept import copy_to, drop_kept, invalidate, kept_root, read_kept, record_kept, renew, why_from_nothing
 from .mounts import beside_chroot
+from .reuse import reuse_initramfs
 from .tree import put
 
 FORMAT = 1
@@ -61,7 +65,28 @@ def only_build(definition: Definition) -> Iterator[None]:
         os.umask(umask)
 
 
-def build(definition: Definition, inputs: Inputs, limit: float) -> Generation:
+@dataclass(frozen=True)
+class Way:
+    """How an image is built: `full` from nothing in any case; `keeps` its tree of packages, from which the next build starts."""
+
+    full: bool = False
+    keeps: bool = True
+
+
+@dataclass
+class Packages:
+    """How the packages came into the staging directory: `from_nothing` says why all anew, and is empty when they were kept ones.
+
+    `files` are those of the packages that changed since the generation `last`.
+    """
+
+    warnings: list[str]
+    from_nothing: str
+    files: set[str] = field(default_factory=set)
+    last: Generation | None = None
+
+
+def build(definition: Definition, inputs: Inputs, limit: float, way: Way) -> Generation:
     """Build the next generation of the image and return it; raises SiteError with the failed tool's last lines.
 
     Whatever fails, the staging directory is removed and the generations there are stay as they were.
@@ -69,9 +94,12 @@ def build(definition: Definition, inputs: Inputs, limit: float) -> Generation:
     rootimgdir = definition.image.rootimgdir
     stage = staging(rootimgdir, next_number(rootimgdir))
     try:
-        os.makedirs(os.path.join(stage, ROOTIMG))
-        record = _fill(definition, inputs, stage, limit)
-        return keep(rootimgdir, stage, record)
+        os.makedirs(stage)
+        record = _fill(definition, inputs, stage, limit, way)
+        generation = keep(rootimgdir, stage, record)
+        if read_kept(rootimgdir) is not None:
+            record_kept(rootimgdir, inputs.record, generation.number or 0)
+        return generation
     except SiteError as error:
         try:
             remove_tree(stage)
@@ -83,12 +111,40 @@ def build(definition: Definition, inputs: Inputs, limit: float) -> Generation:
         raise
 
 
-def _fill(definition: Definition, inputs: Inputs, stage: str, limit: float) -> dict[str, Any]:
+def _packages(definition: Definition, inputs: Inputs, stage: str, way: Way) -> Packages:
+    """Have the packages in `stage`: those of the last build, brought up to date, or all of them anew."""
+    directory = definition.image.rootimgdir
+    if not way.keeps or definition.steps > 1:
+        reason = "its lists take several runs of the package manager" if way.keeps else "no tree of packages is to be kept"
+        drop_kept(directory)
+        os.makedirs(os.path.join(stage, ROOTIMG))
+        return Packages(definition.installer.install(os.path.join(stage, ROOTIMG)), reason)
+    reason = "it is asked for" if way.full else why_from_nothing(directory, inputs.record)
+    found = None
+    if not reason:
+        last = Generation(directory, (read_kept(directory) or {}).get("generation") or None)
+        invalidate(directory)
+        try:
+            warnings, files = renew(definition)
+            found = Packages(warnings, "", files, last if last.number else None)
+        except SiteError as error:
+            reason = f"{error.faults[0].where}: {error.faults[0].what}".splitlines()[0]
+    if found is None:
+        drop_kept(directory)
+        os.makedirs(kept_root(directory))
+        found = Packages(definition.installer.install(kept_root(directory)), reason)
+    record_kept(directory, inputs.record, 0)
+    copy_to(directory, stage)
+    return found
+
+
+def _fill(definition: Definition, inputs: Inputs, stage: str, limit: float, way: Way) -> dict[str, Any]:
     """Make the root image, kernel and initramfs in `stage` and return their record."""
     image, started = definition.image, time.time()
     rootimg = os.path.join(stage, ROOTIMG)
     offered = _offered(definition)
-    warnings = definition.installer.install(rootimg)
+    packages = _packages(definition, inputs, stage, way)
+    installed_at = time.time()
     with Root(rootimg) as root:
         for file in inputs.overlay:
             put(root, file)
@@ -99,14 +155,25 @@ def _fill(definition: Definition, inputs: Inputs, stage: str, limit: float) -> d
         remove_identity(root)
         write_file(os.path.join(stage, KERNEL), root.read(kernel) or b"")
         drivers = chosen_drivers(available_drivers(root, version), image.osarch, image.column("netdrivers"))
-    initramfs = build_initramfs(rootimg, version, drivers, limit)
-    os.rename(initramfs, os.path.join(stage, INITRD))
-    os.chmod(os.path.join(stage, INITRD), 0o644)
+    prepared_at = time.time()
+    made_anew = reuse_initramfs(definition, rootimg, version, inputs.record, packages.last, packages.files, stage)
+    if made_anew:
+        os.rename(build_initramfs(rootimg, version, drivers, limit), os.path.join(stage, INITRD))
+        os.chmod(os.path.join(stage, INITRD), 0o644)
+    with Root(rootimg) as root:
+        link_stateless(root, stage, image.provmethod)
     record = {
         "format": FORMAT,
         "image": image.name,
         "built": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 1),
+        "seconds_of": {
+            "packages": round(installed_at - started, 1),
+            "files and scripts": round(prepared_at - installed_at, 1),
+            "initramfs": round(time.time() - prepared_at, 1),
+        },
+        "from_nothing": packages.from_nothing,
+        "initramfs_anew": made_anew,
         "kernel_version": version,
         "drivers": drivers,
         "packages": definition.installer.installed(rootimg),
@@ -114,7 +181,8 @@ def _fill(definition: Definition, inputs: Inputs, stage: str, limit: float) -> d
         "inputs": dict(inputs.record),
         "digests": {name: _digest(os.path.join(stage, name)) for name in (KERNEL, INITRD)},
     }
-    return {**record, **({"offered": offered} if offered else {}), **({"warnings": warnings} if warnings else {})}
+    warnings = {"warnings": packages.warnings} if packages.warnings else {}
+    return {**record, **({"offered": offered} if offered else {}), **warnings}
 
 
 def _offered(definition: Definition) -> dict[str, str]:

@@ -36,11 +36,6 @@ class Definition:
     postinstall: Sequence[Sequence[str]] = ()
 
     @property
-    def publishes(self) -> bool:
-        """Whether a build is published at once; a statelite image is laid out and published by liteimg."""
-        return self.image.provmethod != "statelite"
-
-    @property
     def steps(self) -> int:
         """How many runs of the package manager fill the image."""
         return len(self.packages.passes) + len(self.packages.remove) + len(self.others.packages.passes) + len(self.others.packages.remove)

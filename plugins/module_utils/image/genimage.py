@@ -10,21 +10,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..apply.generations import INITRD, KERNEL, Generation, current, next_number, publish, standing
-from ..apply.signing import Keys
+from ..apply.generations import INITRD, KERNEL, Generation, next_number, standing
 from ..apply.withdrawn import Withdrawal, withdrawn
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import osimage
 from ..nodes.site import Site
-from .build import build, only_build, staging_left
+from .build import Way, build, only_build, staging_left
 from .definition import Definition, define, machine_faults
 from .given import Given, read_given
 from .inputs import Inputs, differences, gather, package_differences
+from .kept import why_from_nothing
 
 SPEC: dict[str, Any] = {
     "image": {"type": "str", "required": True},
     "refresh": {"type": "bool", "default": False},
     "force": {"type": "bool", "default": False},
+    "full": {"type": "bool", "default": False},
+    "keep_packages": {"type": "bool", "default": True},
     "other_release": {"type": "bool", "default": False},
     "dracut_module": {"type": "path", "default": "/usr/share/statelite/dracut/95statelite"},
     "rootfs": {"type": "str", "default": "/usr/share/statelite/rootfs"},
@@ -49,7 +51,7 @@ class Genimage:
     warn: Callable[[str], None] = field(default=lambda _text: None, repr=False)
     seconds: float = 0
     held: Withdrawal | None = None
-    keys: Keys | None = None
+    way: Way = field(default_factory=Way)
 
     def __post_init__(self) -> None:
         self._lines = self._plan()
@@ -64,19 +66,12 @@ class Genimage:
         if self.reasons:
             lines.append(f"{image.name}: build generation {next_number(image.rootimgdir)} in {image.rootimgdir}")
             lines += [f"{image.name}: {reason}" for reason in self.reasons]
-        elif self.newest and self._unpublished():
-            lines.append(f"{image.name}: publish generation {self.newest.number}")
+            if self.way.keeps and not self.way.full and not why_from_nothing(image.rootimgdir, self.inputs.record):
+                lines.append(f"{image.name}: starts from the packages of the last build")
         return lines
 
-    def _unpublished(self) -> bool:
-        """Whether the newest generation needs no layout and is not the current one yet."""
-        if self.newest is None or not self.definition.publishes:
-            return False
-        published = current(self.newest.rootimgdir)
-        return published is None or published.number != self.newest.number
-
     def apply(self) -> None:
-        """Build and publish what is due; one run at a time on one image directory."""
+        """Build what is due; one run at a time on one image directory."""
         with only_build(self.definition):
             newest = newest_generation(self.definition.image.rootimgdir)
             if newest != self.newest:
@@ -86,13 +81,11 @@ class Genimage:
                 self.reasons = [] if self.held else self.reasons
                 self._lines = self._plan()
             if self.reasons:
-                self.newest = build(self.definition, self.inputs, self.limit)
+                self.newest = build(self.definition, self.inputs, self.limit, self.way)
                 record = self.newest.record()
                 self.seconds = record["seconds"]
                 for text in record.get("warnings", ()):
                     self.warn(text)
-            if self.newest and self._unpublished():
-                publish(self.newest, self.keys)
 
     def result(self) -> dict[str, Any]:
         """Return the newest generation (in check mode: the one before the build) and why there is a new one."""
@@ -106,6 +99,7 @@ class Genimage:
             "packages": len(record.get("packages", {})),
             "packages_read": record.get("packages_read"),
             "changed_inputs": self.reasons,
+            "from_nothing": record.get("from_nothing", ""),
             "held": self.held.words() if self.held else "",
             "seconds": self.seconds,
         }
@@ -188,4 +182,5 @@ def plan_genimage(
         raise_faults(machine_faults(definition.image, definition.installer, params["other_release"]))
     if held is not None:
         warn(f"image {definition.image.name}: {held.words()}. What is declared now comes to the same, so nothing is built")
-    return Genimage(definition, inputs, newest, [] if held else reasons, params["limit"], warn, held=held)
+    way = Way(params["full"], params["keep_packages"])
+    return Genimage(definition, inputs, newest, [] if held else reasons, params["limit"], warn, held=held, way=way)

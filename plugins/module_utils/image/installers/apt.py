@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ...apply.commands import run_command
@@ -275,4 +275,14 @@ class Apt:
             cells = dict(line.split(": ", 1) for line in stanza.splitlines() if re.match(r"(Package|Status|Version): ", line))
             if cells.get("Status", "").endswith(" installed"):
                 found[cells["Package"]] = cells["Version"]
+        return found
+
+    def files(self, rootimg: str, names: Collection[str]) -> set[str]:
+        """Return the paths that dpkg's database gives to packages of a filled image, directories too."""
+        directory = os.path.join(rootimg, "var/lib/dpkg/info")
+        found: set[str] = set()
+        for name in os.listdir(directory) if names else ():
+            package, _dot, kind = name.rpartition(".")
+            if kind == "list" and package.partition(":")[0] in names:
+                found.update((read_bytes(os.path.join(directory, name)) or b"").decode("utf-8", "surrogateescape").splitlines())
         return found

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Protocol
 
 from ...errors import Fault
@@ -39,6 +40,9 @@ class Installer(Protocol):
 
     def installed(self, rootimg: str) -> dict[str, str]:
         """Return the packages and versions of a filled image."""
+
+    def files(self, rootimg: str, names: Collection[str]) -> set[str]:
+        """Return the paths of packages of a filled image, directories too."""
 
 
 INSTALLERS: tuple[type[Apt] | type[Dnf] | type[Zypper], ...] = (Apt, Dnf, Zypper)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from ...apply.removal import remove_tree
@@ -17,7 +17,7 @@ from ..sources import parse_source
 from .machine import missing_programs
 from .order import Order
 from .repositories import Repository, other_faults, other_repositories, parse_pkgdir, repositories
-from .rpmdb import installed, place_for, remove_packages, settle_database
+from .rpmdb import files_of, installed, place_for, remove_packages, settle_database
 from .rpmtool import RpmTool, settle_scripts
 
 NEEDED = (("rpm", "rpm"), ("rpmdb", "rpm"))
@@ -104,6 +104,10 @@ class RpmInstaller:
     def installed(self, rootimg: str) -> dict[str, str]:
         """Return the packages and versions of a filled image."""
         return installed(rootimg, self.tool)
+
+    def files(self, rootimg: str, names: Collection[str]) -> set[str]:
+        """Return the paths that rpm's database gives to packages of a filled image, directories too."""
+        return files_of(rootimg, names, self.tool) if names else set()
 
     # What differs from tool to tool.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 
 from ...apply.commands import run_command
 from ...apply.root import Root
@@ -116,6 +117,15 @@ def installed_by_image(rootimg: str, limit: float) -> dict[str, str]:
 def installed(rootimg: str, tool: RpmTool) -> dict[str, str]:
     """Return the packages and versions of a finished image."""
     return installed_by_image(rootimg, tool.limit) if has_own_rpm(rootimg) else installed_by_host(rootimg, tool)
+
+
+def files_of(rootimg: str, names: Collection[str], tool: RpmTool) -> set[str]:
+    """Return the paths of packages of a finished image."""
+    if has_own_rpm(rootimg):
+        text = run_command(in_chroot(rootimg, OWN_RPM, "-ql", *sorted(names)), limit=tool.limit, mend=MEND, name="the image's rpm")
+    else:
+        text = tool.run(["rpm", "--root", rootimg, "-ql", *sorted(names)], rootimg)[0]
+    return {line for line in text.splitlines() if line.startswith("/")}
 
 
 def remove_packages(rootimg: str, names: list[str], tool: RpmTool) -> list[str]:

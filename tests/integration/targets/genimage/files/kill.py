@@ -7,8 +7,9 @@
                                           prints one line a kill, fails on the first fault
 
 Killed is genimage's own process, with SIGKILL, as the kernel does it to a process that has used up the memory: nothing of it
-can clean up. Then: no mount below the directory, no process that works in it, the generations that were there are as they
-were, and the next run builds the same tree, kernel, initramfs and record as an undisturbed run does. All the time the answer
+can clean up. Every other one is a build from nothing, the others start from the packages of the build before. Then: no mount
+below the directory, no process that works in it, no loop device, the generations that were there are as they were, and the next
+run builds the same tree, kernel, initramfs and record as an undisturbed run from nothing does. All the time the answer
 service answers a node of the image: its plan is that of the generation it runs, whatever happens to the next one.
 """
 
@@ -26,8 +27,11 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import publish as publish_generation
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.manifest import is_seal
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.removal import mounts_under
 from ansible_collections.diskless.statelite.plugins.module_utils.image.genimage import SPEC, plan_genimage
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.entry import entries_for
@@ -37,8 +41,8 @@ from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.answ
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.answer.service import make_pki, publish
 
 OSVERS = sys.argv[3] if len(sys.argv) > 3 else "debian12"
-VOLATILE = ("built", "packages_read", "seconds", "generation")
-DATED = re.compile(r"pkgcache\.bin|srcpkgcache\.bin|ld\.so\.cache|aux-cache|AutoInstalled|(?:rpmdb|history)\.sqlite")
+VOLATILE = ("built", "packages_read", "seconds", "seconds_of", "generation", "from_nothing", "initramfs_anew")
+DATED = re.compile(r"status-old|pkgcache\.bin|srcpkgcache\.bin|ld\.so\.cache|aux-cache|AutoInstalled|(?:rpmdb|history)\.sqlite")
 """Files that hold the time they were written, or what else no two builds share."""
 
 ALWAYS = [("litefile",), ("litetree",)]
@@ -49,7 +53,7 @@ PLAN = ("bootplan", "image=tiny", "generation=1")
 def site(work: Path) -> dict[str, list[dict[str, str]]]:
     """Return the tables of the tiny image in `work`; this machine is its node n1."""
     rpm = (work / "key.asc").exists()
-    osimage = {"imagename": "tiny", "osvers": OSVERS, "osarch": os.uname().machine, "profile": "compute", "provmethod": "netboot"}
+    osimage = {"imagename": "tiny", "osvers": OSVERS, "osarch": os.uname().machine, "profile": "compute", "provmethod": "statelite"}
     linuximage = {
         "imagename": "tiny",
         "pkglist": f"{work}/lists/compute.pkglist",
@@ -82,10 +86,12 @@ def plan(work: Path):
 
 
 def build(work: Path) -> None:
-    """Run genimage once, here."""
+    """Run genimage once, here, and publish what it made."""
     due = plan(work)
     if due.lines():
         due.apply()
+    if due.newest is not None:
+        publish_generation(due.newest)
 
 
 def look(tree: Path) -> dict[str, str]:
@@ -97,7 +103,9 @@ def look(tree: Path) -> dict[str, str]:
             status = path.lstat()
             kind = f"{stat.filemode(status.st_mode)} {status.st_uid}:{status.st_gid}"
             relative = str(path.relative_to(tree))
-            if relative == "record.json":
+            if is_seal(relative):
+                found[relative] = "volatile"
+            elif relative == "record.json":
                 record = {key: value for key, value in json.loads(path.read_text()).items() if key not in VOLATILE}
                 del record["digests"]["initrd-statelite.gz"]
                 found[relative] = json.dumps(record, sort_keys=True)
@@ -137,6 +145,15 @@ def processes(work: Path) -> list[str]:
     return found
 
 
+def loop_devices(work: Path) -> list[str]:
+    """Return the files below `work` that loop devices stand for."""
+    found = []
+    for path in Path("/sys/block").glob("loop*/loop/backing_file"):
+        with suppress(OSError):
+            found.append(path.read_text().strip())
+    return [file for file in found if file.startswith(f"{work}/")]
+
+
 def killed_build(work: Path, after: float) -> bool:
     """Start genimage, kill it `after` seconds; return whether it was still at work."""
     child = os.fork()
@@ -164,20 +181,35 @@ def main(work: Path, count: int) -> None:
     whole = time.monotonic() - started
     expect(not mounts_under(str(work / "image")), "an undisturbed build left mounts")
     undisturbed = look(work / "image/generations/1")
+    half = short_build(work)
     started = time.monotonic()
     expect(not plan(work).lines() and time.monotonic() - started < 2, "an unchanged image is not left alone within 2 s")
     seed = int(os.environ.get("KILL_SEED", time.time()))
     chance = random.Random(seed)
-    print(f"an undisturbed build takes {whole:.1f} s; KILL_SEED={seed}", flush=True)
+    print(f"an undisturbed build takes {whole:.1f} s, one that starts from the last {half:.1f} s; KILL_SEED={seed}", flush=True)
     publish(work / "published/site.json", site(work))
     pki = make_pki(work / "answer")
     with Serving(work / "published/site.json", work / "spool", pki) as service, Asking(service.port, pki, ALWAYS, 0.02) as asking:
-        kill_all(work, count, whole, chance, undisturbed, asking)
+        kill_all(work, count, (whole, half), chance, undisturbed, asking)
         print(f"a node was answered {asking.answered} times", flush=True)
 
 
-def kill_all(work: Path, count: int, whole: float, chance: random.Random, undisturbed: dict[str, str], asking: Asking) -> None:
-    """Kill `count` builds of `whole` seconds, and look each time at what was left, what comes next, and what nodes are told."""
+def short_build(work: Path) -> float:
+    """Return the seconds of a build that starts from the packages of the last one, whose list has one package less."""
+    (work / "lists/compute.pkglist").write_text("#INCLUDE:base.pkglist#\nvim\n")
+    build(work)
+    (work / "lists/compute.pkglist").write_text("#INCLUDE:base.pkglist#\n")
+    started = time.monotonic()
+    build(work)
+    taken = time.monotonic() - started
+    expect(json.loads((work / "image/generations/3/record.json").read_text())["from_nothing"] == "", "a build did not start from the last")
+    return taken
+
+
+def kill_all(
+    work: Path, count: int, seconds: tuple[float, float], chance: random.Random, undisturbed: dict[str, str], asking: Asking
+) -> None:
+    """Kill `count` builds of such `seconds`, and look each time at what was left, what comes next, and what nodes are told."""
     at_work = 0
     always = asking.now()
     expect(len({*always.values()}) == 2 and all("n1: " in answer for answer in always.values()), always)
@@ -195,7 +227,7 @@ def kill_all(work: Path, count: int, whole: float, chance: random.Random, undist
         told = asking.now()
         expect({question: told[question] for question in ALWAYS} == always, f"kill {number}: before it a node is told {told}")
         expect(PLAN not in told or "entry\t/var/log\td\ttmpfs" in told[PLAN], f"kill {number}: the plan is {told.get(PLAN)}")
-        after = chance.uniform(0.05, 0.95) * whole
+        after = chance.uniform(0.05, 0.95) * seconds[number % 2]
         alive = killed_build(work, after)
         at_work += alive
         for _attempt in range(15):
@@ -205,6 +237,7 @@ def kill_all(work: Path, count: int, whole: float, chance: random.Random, undist
             time.sleep(0.02)
         expect(not left, f"kill {number} after {after:.2f} s left processes: {left}")
         expect(not mounts_under(str(work / "image")), f"kill {number} after {after:.2f} s left mounts")
+        expect(not loop_devices(work), f"kill {number} after {after:.2f} s left loop devices")
         if number % 2:
             expect(look(work / "image/generations/1") == before, f"kill {number} after {after:.2f} s changed the last good image")
         left = [path.name for path in (work / "image/generations").glob(".*")] if (work / "image/generations").exists() else []

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import Generation, publish
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import Generation
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.lock import only_run
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.withdrawn import lift, withdraw
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
@@ -108,13 +109,13 @@ def test_a_generation_that_is_not_whole_is_built_again(made: Made) -> None:
     assert made.plan().lines()[1] == "i: generation 3 has no kernel"
 
 
-def test_a_netboot_image_that_was_built_but_not_published_is_published(made: Made) -> None:
-    made.osimage["provmethod"] = "netboot"
-    made.build(2)
-    assert made.plan().lines() == ["i: publish generation 2"]
-    made.plan().apply()
-    assert os.readlink(made.path / "image/current") == "generations/2"
-    assert made.plan().lines() == []
+def test_genimage_publishes_nothing(made: Made) -> None:
+    """A generation is published when it is complete: by liteimg, or by packimage for a root in memory."""
+    for made.osimage["provmethod"] in ("netboot", "statelite"):
+        made.build(1)
+        assert made.plan().lines() == []
+        assert not (made.path / "image/current").exists()
+        shutil.rmtree(made.path / "image")
 
 
 def test_what_an_interrupted_build_left_goes_even_when_nothing_is_to_be_built(made: Made) -> None:
@@ -197,13 +198,3 @@ def test_a_withdrawn_generation_is_not_built_again_until_what_is_declared_change
     lift(str(made.path / "image"), 2)
     (made.path / "share/pkglist/compute.debian12.pkglist").write_text("vim\nnano\nlinux-image-amd64\n")
     assert (made.plan().lines(), made.plan().result()["generation"]) == ([], 2)
-
-
-def test_a_withdrawn_image_for_netboot_is_not_published_again(made: Made) -> None:
-    made.osimage["provmethod"] = "netboot"
-    made.build(1)
-    made.build(2)
-    publish(Generation(str(made.path / "image"), 1))
-    assert made.plan().lines() == ["i: publish generation 2"]
-    withdraw(str(made.path / "image"), 2, 1, "bad")
-    assert made.plan().lines() == []
