@@ -142,6 +142,10 @@ told["missing"] = faults("aarch64")
 forget()
 register(good.replace("qemu-aarch64-static", "qemu-ppc64le-static"))
 told["wrong"] = faults("aarch64")
+asked = os.sysconf
+os.sysconf = lambda name: 65536 if name == "SC_PAGE_SIZE" else asked(name)
+told["pages"] = faults("aarch64")
+os.sysconf = asked
 forget()
 register(good.replace(":OF", ":O").replace("qemu-aarch64:", "of-others:"))
 told["other name"] = [str(fault) for fault in emulation.build_faults("aarch64", "the osimage")]
@@ -159,6 +163,8 @@ told["unknown"] = faults("vax")
     assert told["after"] == []
     assert "gone does not exist" in told["missing"][0]
     assert "qemu-ppc64le-static can't run a program" in told["wrong"][0]
+    assert "pages of this kernel have 65536 bytes" in told["pages"][0]
+    assert "Build on a machine whose kernel has pages of 4096 bytes" in told["pages"][0]
     assert told["other name"][0].startswith("the osimage: architecture aarch64: its programs run here and not in a chroot")
     assert told["other name"][0].endswith("binfmt_qemu, or build the image on a machine of that architecture")
     assert told["other name with F"] == []
