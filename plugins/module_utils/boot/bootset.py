@@ -59,7 +59,7 @@ class BootSet:
     @property
     def state(self) -> str:
         """The comment of the boot file."""
-        return f"{self.image.provmethod} {self.image.state_line}"
+        return f"{'statelite' if self.root.statelite else 'netboot'} {self.image.state_line}"
 
 
 def _declared_faults(image: Image, provmethod: str | None) -> list[Fault]:
@@ -74,7 +74,7 @@ def _declared_faults(image: Image, provmethod: str | None) -> list[Fault]:
     if method not in DISKLESS:
         written = f"provmethod is '{method}'" if method else "provmethod is not set"
         faults.append(Fault(where, written, "Set provmethod to statelite or netboot; other methods are not in this release"))
-    elif provmethod not in (None, method):
+    elif provmethod not in (None, method) and not _serves_both(image, provmethod):
         faults.append(Fault(where, f"provmethod is '{method}', not '{provmethod}'", f"Use the state {method}, or osimage"))
     kind = image.column("rootfstype")
     if method == "statelite" and kind not in ("", "nfs", "ramdisk"):
@@ -82,15 +82,19 @@ def _declared_faults(image: Image, provmethod: str | None) -> list[Fault]:
     return faults
 
 
-def _root(generation: Generation, image: Image, faults: list[Fault]) -> Root:
+def _serves_both(image: Image, provmethod: str | None) -> bool:
+    """Return whether nodes may boot a statelite image stateless (the document, 2.8): it is packed with its layout taken back then."""
+    return provmethod == "netboot" and image.provmethod == "statelite" and image.column("rootfstype") != "ramdisk"
+
+
+def _root(generation: Generation, image: Image, stateless: bool, faults: list[Fault]) -> Root:
     """Return what nodes boot into; the fault is noted when what they would fetch is not there."""
-    stateless = image.provmethod == "netboot"
     if not stateless and image.column("rootfstype") != "ramdisk":
         return Root(image, generation)
     if generation.number is not None:
         pack = packs(generation).get(STATELESS if stateless else RAMDISK)
         if pack:
-            return Root(image, generation, os.path.basename(pack.file), pack.digest)
+            return Root(image, generation, os.path.basename(pack.file), pack.digest, stateless)
         found = None
     else:
         names = PACKED if stateless else (PACKED_STATELITE,)
@@ -98,9 +102,9 @@ def _root(generation: Generation, image: Image, faults: list[Fault]) -> Root:
     if found is None:
         what = f"there is no packed root{'' if stateless else ' of its layout'} in {generation.path}"
         faults.append(Fault(f"osimage {image.name}", what, "Run packimage for this image"))
-        return Root(image, generation)
+        return Root(image, generation, stateless=stateless)
     metainfo = not stateless and os.path.isfile(os.path.join(generation.path, found + METAINFO))
-    return Root(image, generation, found + METAINFO if metainfo else found)
+    return Root(image, generation, found + METAINFO if metainfo else found, stateless=stateless)
 
 
 def boot_set(image: Image, provmethod: str | None, warn: Callable[[str], None], keys: Keys | None = None) -> BootSet:
@@ -112,8 +116,9 @@ def boot_set(image: Image, provmethod: str | None, warn: Callable[[str], None], 
     raise_faults(_declared_faults(image, provmethod))
     faults: list[Fault] = []
     generation = current(image.rootimgdir) or Generation(image.rootimgdir, None)
-    root = _root(generation, image, faults)
-    in_memory = image.provmethod == "netboot" or image.column("rootfstype") == "ramdisk"
+    stateless = "netboot" in (image.provmethod, provmethod)
+    root = _root(generation, image, stateless, faults)
+    in_memory = stateless or image.column("rootfstype") == "ramdisk"
     initrd = IN_MEMORY if in_memory else INITRD
     sources = {name: os.path.join(generation.path, name) for name in (KERNEL, initrd)}
     if generation.number is None and not os.path.exists(sources[initrd]):

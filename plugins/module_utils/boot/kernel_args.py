@@ -56,18 +56,20 @@ class Word(NamedTuple):
 class Root(NamedTuple):
     """What a node of an image boots into: `packed` is the file that it fetches, None where the NFS server has the tree.
 
-    The `digest` of that file, as `sha256:<hex>`, is in the line where it is known.
+    The `digest` of that file, as `sha256:<hex>`, is in the line where it is known. `stateless` says that the file is the tree
+    without its layout, whatever the image is for.
     """
 
     image: Image
     generation: Generation
     packed: str | None = None
     digest: str | None = None
+    stateless: bool = False
 
     @property
     def statelite(self) -> bool:
         """Whether litefile is carried out on it."""
-        return self.image.provmethod != "netboot"
+        return not self.stateless
 
 
 OURS = "nodeset"
