@@ -25,7 +25,7 @@ from ..nodes.servers import tftpserver
 from ..nodes.site import Site, split_list
 from ..tables.columns import Row
 from ..tables.store import DEFAULT_SITE, open_store
-from . import leases
+from . import leases, netboot
 
 SPEC: dict[str, Any] = {
     "interfaces": {"type": "list", "elements": "str", "default": []},
@@ -41,8 +41,6 @@ SPEC: dict[str, Any] = {
 """The options of the module."""
 
 HEADER = "# Written by diskless.statelite (module dnsmasq). Changes made here are lost."
-TAG = "statelite"
-BIOS = "statelite-bios"
 INTERFACE = re.compile(r"[A-Za-z0-9_.:@-]{1,64}")
 LEASE = re.compile(r"infinite|[0-9]+[mhdw]?")
 FILE = re.compile(r"[A-Za-z0-9_./-]+")
@@ -64,12 +62,16 @@ LIMIT = 30.0
 
 @dataclass(frozen=True)
 class Host:
-    """One interface that gets an address: `server` is where it loads its boot file from, empty for this machine."""
+    """One interface that gets an address: `server` is where it loads its boot file from, empty for this machine.
+
+    `method` is how it boots, as `netboot` calls it; empty where the table has none.
+    """
 
     mac: str
     address: str
     name: str
     server: str
+    method: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def hosts(site: Site, own: Sequence[str]) -> list[Host]:
             if address is None or not _is_in(address, nets):
                 continue
             server = tftpserver(site, node)
-            host = Host(colons(mac), address, name, "" if server in here or not here else server)
+            host = Host(colons(mac), address, name, "" if server in here or not here else server, netboot.method_of(site, node))
             for thing in (host.mac, host.address):
                 other = taken.setdefault(thing, name)
                 if other != name:
@@ -165,7 +167,7 @@ def _is_in(address: str, nets: Iterable[ipaddress.IPv4Network]) -> bool:
 
 def _network_lines(network: ipaddress.IPv4Network, row: Row, lease: str) -> list[str]:
     """Return the range of one network, for known hosts only, and its options."""
-    tag = "statelite-" + str(network.network_address).replace(".", "-")
+    tag = netboot.network_tag(network)
     lines = [f"dhcp-range=set:{tag},{network.network_address},static,{network.netmask},{lease}"]
     gateway = row.get("gateway") or ""
     router = {"": "", "<xcatmaster>": ",0.0.0.0"}.get(gateway, f",{gateway}")
@@ -181,8 +183,8 @@ def _network_lines(network: ipaddress.IPv4Network, row: Row, lease: str) -> list
     return lines
 
 
-def render(site: Site, found: Sequence[Host], params: dict[str, Any], binds: bool) -> str:
-    """Return the text of the drop-in; `binds` tells whether somebody else says how dnsmasq binds to interfaces."""
+def render(site: Site, found: Sequence[Host], params: dict[str, Any], binds: bool, own: Sequence[str] = ()) -> str:
+    """Return the text of the drop-in; `binds` tells whether somebody else says how dnsmasq binds, `own` are this machine's addresses."""
     tftpdir = site.setting("tftpdir")
     lines = [HEADER]
     if not params["dns"]:
@@ -196,18 +198,14 @@ def render(site: Site, found: Sequence[Host], params: dict[str, Any], binds: boo
         used = [(network, row) for network, row in networks(site) if any(_is_in(host.address, [network]) for host in found)]
         for network, row in used:
             lines += _network_lines(network, row, params["lease"])
-        lines.append(f"dhcp-match=set:{BIOS},option:client-arch,0")
-        for server in sorted({host.server for host in found}):
-            lines.append(f"dhcp-boot=tag:{_tag(server)},tag:{BIOS},{params['boot_file']}" + (f",,{server}" if server else ""))
-        lines += [f"dhcp-host={host.mac},set:{_tag(host.server)},{host.address},{host.name},{params['lease']}" for host in found]
+        lines += netboot.lines(found, [network for network, _row in used], params["boot_file"], own, site.setting("httpport"))
+        for host in found:
+            tags = f"set:{netboot.server_tag(host.server)},set:{netboot.tag_of(host.method)}"
+            lines.append(f"dhcp-host={host.mac},{tags},{host.address},{host.name},{params['lease']}")
     for line in lines:
         if re.search(r"[\x00-\x1f\x7f]", line):
             raise SiteError.of("dnsmasq", f"{line!r} has a control character", "Take it out of the tables")
     return "".join(f"{line}\n" for line in lines)
-
-
-def _tag(server: str) -> str:
-    return f"{TAG}-{server.replace(':', '-')}" if server else TAG
 
 
 def foreign_files(main: str, own: str) -> list[str]:
@@ -349,7 +347,7 @@ def plan(site: Site, params: dict[str, Any], own: Sequence[str]) -> DnsmasqPlan:
     raise_faults(conflicts(found, foreign_hosts(others)))
     raw = read_bytes(path)
     present = None if raw is None else raw.decode(errors="replace")
-    text = render(site, found, params, _binds(others))
+    text = render(site, found, params, _binds(others), own)
     lease_file = params["lease_file"] or _lease_file(others)
     stale = _stale(lease_file, found, present or "") if params["dhcp"] else []
     return DnsmasqPlan(path, params["main_file"], others, present, text, found, lease_file, stale)

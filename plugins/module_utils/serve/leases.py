@@ -50,8 +50,8 @@ def given(text: str) -> set[tuple[str, str]]:
     for line in text.splitlines():
         key, _equals, value = line.partition("=")
         words = value.split(",")
-        if key == "dhcp-host" and len(words) == 5:
-            pairs.add((words[0], words[2]))
+        if key == "dhcp-host" and len(words) >= 5:
+            pairs.add((words[0], words[-3]))
     return pairs
 
 

@@ -47,10 +47,10 @@ def test_known_interfaces_get_their_addresses_and_nobody_else_an_answer(tmp_path
         "dhcp-option=tag:statelite-10-77-0-0,option:router,0.0.0.0",
         "dhcp-option=tag:statelite-10-77-0-0,option:domain-name,lab",
         "dhcp-match=set:statelite-bios,option:client-arch,0",
-        "dhcp-boot=tag:statelite,tag:statelite-bios,lpxelinux.0",
-        "dhcp-host=52:54:00:77:00:11,set:statelite,10.77.0.11,n1,2m",
-        "dhcp-host=52:54:00:77:00:12,set:statelite,10.77.0.12,n2,2m",
-        "dhcp-host=52:54:00:77:00:1b,set:statelite,10.77.0.111,n1-b,2m",
+        "dhcp-boot=tag:statelite,tag:statelite-pxe,tag:statelite-bios,lpxelinux.0",
+        "dhcp-host=52:54:00:77:00:11,set:statelite,set:statelite-pxe,10.77.0.11,n1,2m",
+        "dhcp-host=52:54:00:77:00:12,set:statelite,set:statelite-pxe,10.77.0.12,n2,2m",
+        "dhcp-host=52:54:00:77:00:1b,set:statelite,set:statelite-pxe,10.77.0.111,n1-b,2m",
     ]
 
 
@@ -62,8 +62,54 @@ def test_interfaces_are_those_that_the_networks_table_names(tmp_path: Path) -> N
 
 def test_a_node_with_another_tftp_server_is_sent_there(tmp_path: Path) -> None:
     lines = planned(tmp_path, {"noderes": [{"node": "n2", "tftpserver": "10.77.0.3"}]}).text.splitlines()
-    assert "dhcp-boot=tag:statelite-10.77.0.3,tag:statelite-bios,lpxelinux.0,,10.77.0.3" in lines
-    assert "dhcp-host=52:54:00:77:00:12,set:statelite-10.77.0.3,10.77.0.12,n2,infinite" in lines
+    assert "dhcp-boot=tag:statelite-10.77.0.3,tag:statelite-pxe,tag:statelite-bios,lpxelinux.0,,10.77.0.3" in lines
+    assert "dhcp-host=52:54:00:77:00:12,set:statelite-10.77.0.3,set:statelite-pxe,10.77.0.12,n2,infinite" in lines
+
+
+def test_each_method_has_its_loader_for_the_machine_that_asks(tmp_path: Path) -> None:
+    nodes = {"noderes": [{"node": "n1", "netboot": "grub2-http"}, {"node": "n2", "netboot": "xnba"}]}
+    lines = planned(tmp_path, nodes).text.splitlines()
+    assert [line for line in lines if "tag:statelite-grub2" in line] == [
+        "dhcp-boot=tag:statelite,tag:statelite-grub2,tag:statelite-efi-x64,boot/grub2/grub2.x86_64",
+        "dhcp-boot=tag:statelite,tag:statelite-grub2,tag:statelite-efi-arm64,boot/grub2/grub2.aarch64",
+        "dhcp-boot=tag:statelite,tag:statelite-grub2,tag:statelite-10-77-0-0,tag:statelite-http-x64"
+        ",http://10.77.0.1/tftpboot/boot/grub2/grub2.x86_64",
+        "dhcp-boot=tag:statelite,tag:statelite-grub2,tag:statelite-10-77-0-0,tag:statelite-http-arm64"
+        ",http://10.77.0.1/tftpboot/boot/grub2/grub2.aarch64",
+    ]
+    assert [line for line in lines if "tag:statelite-xnba" in line] == [
+        "dhcp-boot=tag:statelite,tag:statelite-xnba,tag:statelite-ipxe,xcat/xnba/boot.ipxe",
+        "dhcp-boot=tag:statelite,tag:statelite-xnba,tag:!statelite-ipxe,tag:statelite-bios,xcat/xnba/undionly.kpxe",
+        "dhcp-boot=tag:statelite,tag:statelite-xnba,tag:!statelite-ipxe,tag:statelite-efi-x64,xcat/xnba/snponly.efi",
+    ]
+    assert [line for line in lines if "client-arch" in line] == [
+        f"dhcp-match=set:statelite-{tag},option:client-arch,{number}"
+        for tag, number in (("bios", 0), ("efi-x64", 7), ("efi-x64", 9), ("efi-arm64", 11), ("http-x64", 16), ("http-arm64", 19))
+    ]
+    assert "dhcp-option-force=tag:statelite-http,option:vendor-class,HTTPClient" in lines
+    assert [line.split(",")[1:3] for line in lines if line.startswith("dhcp-host=52:54:00:77:00:1")][:2] == [
+        ["set:statelite", "set:statelite-grub2"],
+        ["set:statelite", "set:statelite-xnba"],
+    ]
+
+
+def test_a_power_machine_is_known_by_its_image_and_petitboot_by_its_prefix(tmp_path: Path) -> None:
+    tables = {
+        "site": [{"key": "httpport", "value": "8080"}],
+        "osimage": [{"imagename": "power", "osvers": "debian12", "osarch": "ppc64le", "profile": "compute", "provmethod": "statelite"}],
+        "nodetype": [{"node": "n1", "provmethod": "power"}],
+        "noderes": [{"node": "n1", "netboot": "grub2"}, {"node": "n2", "netboot": "petitboot"}],
+    }
+    lines = planned(tmp_path, {**tables, "site": [*TABLES.get("site", []), *tables["site"]]}).text.splitlines()
+    assert "dhcp-boot=tag:statelite,tag:statelite-grub2-power,boot/grub2/grub2.ppc" in lines
+    prefix = 'dhcp-option-force=tag:statelite,tag:statelite-petitboot,tag:statelite-10-77-0-0,210,"http://10.77.0.1:8080/tftpboot/"'
+    assert prefix in lines
+    assert not [line for line in lines if "client-arch" in line]
+
+
+def test_dnsmasq_takes_the_lines_of_every_method(tmp_path: Path) -> None:
+    for method in ("xnba", "grub2", "petitboot", "yaboot"):
+        planned(tmp_path, {"noderes": [{"node": "n1", "netboot": method}]}).validate()
 
 
 def test_without_dhcp_only_the_tftp_directory_is_served(tmp_path: Path) -> None:
