@@ -33,7 +33,8 @@ SETTINGS = ("Acquire::Languages=none", "APT::Sandbox::User=root", "APT::Install-
 
 def wanted_packages() -> list[str]:
     """Return the packages that the mirror is asked for: its own list and the collection's package lists for Debian."""
-    lists = [LAB / "mirror_packages.txt", *sorted((REPOSITORY / "roles").rglob("debian*.pkglist"))]
+    shipped = REPOSITORY / "roles/image/files/pkglist"
+    lists = [LAB / "mirror_packages.txt", shipped / "compute.debian12.common", shipped / "compute.debian12.x86_64.pkglist"]
     names = {name for path in lists for name in package_names(path)}
     return sorted(name for name in names if not name.startswith(("#", "@", "-")))
 
