@@ -14,7 +14,7 @@ description:
   - Fetches a generation by ssh from the host on which the program of M(diskless.statelite.image_builder) has built it.
   - It arrives in a staging directory of the image, is compared path by path with what the builder said it made, and appears by one rename
     under the next number. Cut off anywhere before, nothing is to be seen of it.
-  - The host is known by the public keys in O(host_keys) and by nothing else.
+  - The host is known by the public keys in O(server_keys) and by nothing else.
   - A generation that was built from another definition than the present one is refused.
   - As after M(diskless.statelite.genimage), it is laid out and published by M(diskless.statelite.liteimg), or packed.
   - The role C(diskless.statelite.build_host) does the whole.
@@ -44,7 +44,7 @@ options:
     description: The private key of the managed machine that lets in there.
     type: path
     default: /etc/statelite/ssh/id_ed25519
-  host_keys:
+  server_keys:
     description: Public keys of the build host, as its files C(/etc/ssh/ssh_host_*_key.pub) hold them.
     type: list
     elements: str
@@ -120,7 +120,7 @@ EXAMPLES = r"""
   diskless.statelite.generation_fetch:
     image: rocky9.4-ppc64le-compute
     host: power1.example.com
-    host_keys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK0wmN/Cr3JXqmLW7u+g9pTh+wyqDHpSQEIQczXkVx9q"]
+    server_keys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK0wmN/Cr3JXqmLW7u+g9pTh+wyqDHpSQEIQczXkVx9q"]
     source: /var/lib/statelite/build/rocky9.4-ppc64le-compute
     contents: "{{ report.contents }}"
 """

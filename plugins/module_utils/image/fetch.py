@@ -43,7 +43,7 @@ SPEC: dict[str, Any] = {
     "user": {"type": "str", "default": "root"},
     "port": {"type": "int", "default": 22},
     "identity": {"type": "path", "default": "/etc/statelite/ssh/id_ed25519"},
-    "host_keys": {"type": "list", "elements": "str", "required": True, "no_log": False},
+    "server_keys": {"type": "list", "elements": "str", "required": True, "no_log": False},
     "python": {"type": "str", "default": "python3"},
     "program": {"type": "str", "default": f"{BUILDER}/{PROGRAM}"},
     "source": {"type": "str", "required": True},
@@ -123,7 +123,7 @@ class Fetch:
 
     def _receive(self, stage: str) -> None:
         params, known = self.params, os.path.join(self.definition.image.rootimgdir, KNOWN_HOSTS)
-        write_file(known, "".join(f"{ALIAS} {key.strip()}\n" for key in params["host_keys"]).encode(), 0o600)
+        write_file(known, "".join(f"{ALIAS} {key.strip()}\n" for key in params["server_keys"]).encode(), 0o600)
         try:
             tools = [Stage("ssh", alone(*ssh_command(params, known))), Stage("tar", alone(*extract_command(stage)))]
             run_pipeline(tools, os.devnull, limit=params["limit"], mend=MEND)
@@ -194,9 +194,9 @@ def _faults(params: Mapping[str, Any]) -> list[Fault]:
         found.append(Fault("option host", f"'{params['host']}' is no name or address of a machine", "Write one"))
     if not USER_NAME.fullmatch(params["user"]):
         found.append(Fault("option user", f"'{params['user']}' is no name of a user", "Write one, such as root"))
-    if not params["host_keys"] or not all(HOST_KEY.fullmatch(key.strip()) for key in params["host_keys"]):
+    if not params["server_keys"] or not all(HOST_KEY.fullmatch(key.strip()) for key in params["server_keys"]):
         mend = "Give the content of /etc/ssh/ssh_host_ed25519_key.pub of the build host"
-        found.append(Fault("option host_keys", "names no public key of the build host", mend))
+        found.append(Fault("option server_keys", "names no public key of the build host", mend))
     if not os.path.isabs(params["source"]):
         found.append(Fault("option source", f"'{params['source']}' is no whole path", "Write the image directory on the build host"))
     if not os.path.isfile(params["identity"]):
