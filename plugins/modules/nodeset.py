@@ -28,7 +28,8 @@ options:
     description:
       - V(osimage) boots each node from its own image, as the table C(nodetype) names it; V(osimage=IMAGE) from the image given, and
         writes that into C(nodetype) after the files.
-      - V(statelite), V(statelite=IMAGE), V(netboot) and V(netboot=IMAGE) do the same, and refuse an image whose C(provmethod) is another.
+      - V(statelite) and V(statelite=IMAGE) do the same, and refuse an image whose C(provmethod) is C(netboot).
+      - V(netboot) and V(netboot=IMAGE) boot the image stateless, also one whose C(provmethod) is C(statelite), when it is packed for that.
       - V(boot) lets the nodes boot from their own disk. V(offline) does so where the boot loader wants a file, and removes it elsewhere.
       - V(shell) boots the original's Genesis where its kernel and initramfs are in the TFTP directory (C(xcat/genesis.kernel.ARCH)),
         else the node's own image with the kernel word C(shell), which stops at a shell on the console three times before it goes on.

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..apply.generations import INITRD, KERNEL, Generation, current
+from ..apply.generations import IN_MEMORY, INITRD, KERNEL, Generation, current
 from ..apply.manifest import verify
 from ..apply.packs import RAMDISK, STATELESS, packs
 from ..apply.signing import Keys
@@ -17,9 +17,6 @@ from ..errors import Fault, raise_faults
 from ..nodes.images import DISKLESS, Image
 from .kernel_args import Root
 from .pairs import Pair
-
-IN_MEMORY = "initrd-stateless.gz"
-"""The initramfs of a root that is fetched: of stateless images, and of statelite ones in memory."""
 
 OLD_INITRD = "initrd.gz"
 """What the original falls back to in an image made elsewhere."""
@@ -126,7 +123,7 @@ def boot_set(image: Image, provmethod: str | None, warn: Callable[[str], None], 
         sources[initrd] = older if os.path.exists(older) else sources[initrd]
     absent = [source for source in sources.values() if not os.path.isfile(source)]
     faults += [Fault(where, f"{source} is not there", "Run genimage for this image") for source in absent]
-    if image.provmethod == "statelite" and not in_memory:
+    if not in_memory:
         if generation.number is not None and not os.path.isfile(os.path.join(generation.rootimg, LAYOUT)):
             faults.append(Fault(where, f"generation {generation.number} is not laid out for litefile", "Run liteimg for this image"))
         if generation.number is None and not os.path.isdir(generation.rootimg):

@@ -12,14 +12,14 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..apply.generations import INITRD, KERNEL, Generation, current, generations, publish
+from ..apply.generations import IN_MEMORY, INITRD, KERNEL, Generation, current, generations, publish
 from ..apply.lock import only_run
 from ..apply.manifest import verify
 from ..apply.signing import Keys, site_keys
 from ..apply.withdrawn import Withdrawal, lift, withdraw, withdrawn
 from ..errors import SiteError
 from ..nodes.images import Image
-from .bootset import IN_MEMORY, LAYOUT
+from .bootset import LAYOUT
 from .retention import SPEC as PRUNE_SPEC
 from .retention import PrunePlan, holders_of, plan_prune, read_site
 from .sealing import SealPlan, plan_seal
