@@ -105,6 +105,13 @@ options:
       - Empty leaves root without a password, so that only the keys let in.
     type: str
     default: ""
+  host_keys:
+    description:
+      - Directory on the managed machine with ssh host keys, C(ssh_host_*_key) and C(ssh_host_*_key.pub), that all nodes of the image share.
+      - Whoever is root on one node, or reads the export, then can pass for every other one. Empty lets each node make its own keys,
+        which C(/etc/ssh/) in litefile with C(bind,persistent) keeps.
+    type: str
+    default: ""
   limit:
     description: Seconds that one tool may take.
     type: int

@@ -152,7 +152,7 @@ def _fill(definition: Definition, inputs: Inputs, stage: str, limit: float, way:
         put_credentials(root, inputs.credentials)
         version, kernel = kernel_of(kernels(root), image.column("kernelver"))
         _run_postinstall(definition, rootimg, version, limit)
-        remove_identity(root)
+        remove_identity(root, {file.path for file in inputs.credentials.files})
         write_file(os.path.join(stage, KERNEL), root.read(kernel) or b"")
         drivers = chosen_drivers(available_drivers(root, version), image.osarch, image.column("netdrivers"))
     prepared_at = time.time()

@@ -21,20 +21,23 @@ from .tree import TreeFile, put, put_directory
 CA = "/etc/statelite/ca.pem"
 AUTHORIZED_KEYS = "/root/.ssh/authorized_keys"
 SSH_SERVER = "/usr/lib/systemd/system/sshd.service"
+HOST_KEY = re.compile(r"ssh_host_[a-z0-9]+_key(\.pub)?")
 HASH = re.compile(r"\$[0-9a-z]+\$[^:\s]+")
 """A crypt(3) hash with a method: never a plain word, never the old DES form."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """Files for the image, and root's hash ('' leaves the account without a password)."""
+    """Files for the image, and root's hash ('' leaves the account without a password). Host keys are among the files only when the
+    site asks for nodes that share them.
+    """
 
     files: tuple[TreeFile, ...] = ()
     root_hash: str = ""
 
 
-def read_credentials(ca: str, authorized_keys: str, root_hash_file: str) -> tuple[Credentials, list[Fault]]:
-    """Read the three files named (an empty name: none) and return them with every fault found in them.
+def read_credentials(ca: str, authorized_keys: str, root_hash_file: str, host_keys: str = "") -> tuple[Credentials, list[Fault]]:
+    """Read the three files named, and the host keys in a directory (an empty name: none); return them with every fault found in them.
 
     No fault ever quotes a content.
     """
@@ -60,7 +63,32 @@ def read_credentials(ca: str, authorized_keys: str, root_hash_file: str) -> tupl
         root_hash = (read_bytes(root_hash_file) or b"").decode(errors="replace").strip()
         if not HASH.fullmatch(root_hash):
             faults.append(Fault(root_hash_file, "holds no crypt(3) hash", "Write the output of `openssl passwd -6` into it, one line"))
-    return Credentials(tuple(files), root_hash), faults
+    shared, wrong = read_host_keys(host_keys)
+    return Credentials((*files, *shared), root_hash), [*faults, *wrong]
+
+
+def read_host_keys(directory: str) -> tuple[list[TreeFile], list[Fault]]:
+    """Return the ssh host keys in a directory, private and public, which every node of the image is to have; and its faults."""
+    if not directory:
+        return [], []
+    try:
+        names = sorted(name for name in os.listdir(directory) if HOST_KEY.fullmatch(name))
+    except (FileNotFoundError, NotADirectoryError):
+        names = []
+    files, faults = [], []
+    for name in names:
+        content = read_bytes(os.path.join(directory, name)) or b""
+        public = name.endswith(".pub")
+        if (b"PRIVATE KEY" in content) == public:
+            faults.append(
+                Fault(os.path.join(directory, name), f"holds no {'public' if public else 'private'} key", "Make it with ssh-keygen")
+            )
+        files.append(TreeFile(f"/etc/ssh/{name}", content, 0o644 if public else 0o600))
+    if not names:
+        faults.append(
+            Fault(directory, "holds no ssh_host_*_key", "Make them with ssh-keygen, or leave host_keys out: each node makes its own")
+        )
+    return files, faults
 
 
 def with_root_hash(shadow: str, root_hash: str) -> str:

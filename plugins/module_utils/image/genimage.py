@@ -34,6 +34,7 @@ SPEC: dict[str, Any] = {
     "ca": {"type": "str", "default": "/etc/statelite/pki/ca.pem"},
     "authorized_keys": {"type": "str", "default": "/etc/statelite/ssh/id_ed25519.pub", "no_log": False},
     "root_hash_file": {"type": "str", "default": ""},
+    "host_keys": {"type": "str", "default": "", "no_log": False},
     "limit": {"type": "int", "default": 7200},
 }
 """What decides a build besides the tables."""

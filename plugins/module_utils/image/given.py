@@ -34,7 +34,7 @@ def _missing(option: str, directory: str, wanted: str) -> list[Fault]:
 
 def read_given(params: Mapping[str, Any]) -> tuple[Given, list[Fault]]:
     """Read the files from the places that the options name, and return them with every fault found."""
-    credentials, faults = read_credentials(params["ca"], params["authorized_keys"], params["root_hash_file"])
+    credentials, faults = read_credentials(params["ca"], params["authorized_keys"], params["root_hash_file"], params.get("host_keys") or "")
     missing = [
         *_missing("dracut_module", params["dracut_module"], "module-setup.sh"),
         *_missing("rootfs", params["rootfs"], ""),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from ..apply.root import Root
 from .tree import TreeFile, drop, is_link, names_in, put
@@ -33,10 +34,11 @@ def left_behind(root: Root) -> list[str]:
     return [f"{directory}/{name}" for directory, pattern, name in found if pattern.fullmatch(name)]
 
 
-def remove_identity(root: Root) -> None:
-    """Take every trace of a particular machine out of an image under construction."""
+def remove_identity(root: Root, wanted: Collection[str] = ()) -> None:
+    """Take every trace of a particular machine out of an image under construction, but for the paths that the site put there."""
     for path in left_behind(root):
-        drop(root, path)
+        if path not in wanted:
+            drop(root, path)
     for file in OWN_FILES:
         put(root, file)
     if not is_link(root, "/etc/resolv.conf"):
