@@ -104,6 +104,9 @@ def describe(definition: Definition, given: Given, params: Mapping[str, Any]) ->
         column: value for column, value in image.row.items() if column != "exlist"
     }  # what a pack leaves out is decided where it is packed
     row.setdefault("rootimgdir", image.rootimgdir)
+    for column, packages in (("pkglist", definition.packages), ("otherpkglist", definition.others.packages)):
+        if packages.files:
+            row.setdefault(column, packages.files[0])  # a default list was found, and none is looked for there
     files = tuple(_read(files_of(definition)))
     options = {name: params[name] for name in OPTIONS}
     return Description(image.name, row, image.installdir, options, files, directories_of(definition), given)
