@@ -91,21 +91,27 @@ def boot_files(site: str) -> Iterable[tuple[str, str]]:
                 yield node, content.decode(errors="replace")
 
 
-def holders_of(rootimgdir: str, names: frozenset[str], site: str, spool: str) -> Holders:
-    """Return who needs the generations of a directory; `names` are the images that have it.
-
-    A boot file counts by the root or by the image that it names. A node whose boot file counts counts whatever the image was
-    called when it told of a boot. Raises SiteError for a record or a report that can't be read: what is not known may be needed.
-    """
-    holders = Holders(rollbacks=history(rootimgdir))
+def next_boots(rootimgdir: str, names: frozenset[str], site: str) -> dict[str, int]:
+    """Return, by node, the generation of a directory that its boot file names, by the root or by one of the images `names`."""
+    found: dict[str, int] = {}
     real = os.path.realpath(rootimgdir)
     for node, text in boot_files(site):
         words = dict(WORD.findall(text))
         root = ROOT.search(text)
         if root and os.path.realpath(root.group(1)) == real:
-            holders.next[node] = int(root.group(2))
+            found[node] = int(root.group(2))
         elif words.get("image") in names and words.get("generation", "").isdecimal():
-            holders.next[node] = int(words["generation"])
+            found[node] = int(words["generation"])
+    return found
+
+
+def holders_of(rootimgdir: str, names: frozenset[str], site: str, spool: str) -> Holders:
+    """Return who needs the generations of a directory; `names` are the images that have it.
+
+    A node whose boot file counts counts whatever the image was called when it told of a boot. Raises SiteError for a record or a
+    report that can't be read: what is not known may be needed.
+    """
+    holders = Holders(next_boots(rootimgdir, names, site), rollbacks=history(rootimgdir))
     for node, image, generation in spooled_boots(spool):
         if image in names and generation.isdecimal():
             holders.last[node] = min(int(generation), holders.last.get(node, int(generation)))

@@ -21,7 +21,7 @@ from ..errors import SiteError
 from ..nodes.images import Image
 from .bootset import LAYOUT
 from .retention import SPEC as PRUNE_SPEC
-from .retention import PrunePlan, holders_of, plan_prune, read_site
+from .retention import PrunePlan, next_boots, plan_prune, read_site
 from .sealing import SealPlan, plan_seal
 
 PREVIOUS, NEWEST = "previous", "newest"
@@ -133,12 +133,7 @@ def plan_rollback(params: Mapping[str, Any], warn: Callable[[str], None]) -> Rol
     keys = site_keys(os.path.dirname(path))
     if target != published and (target.number or 0) <= max([published.number, *marks]):
         verify(target, keys)
-    numbers = params.get("seal")
-    if numbers:
-        raise SiteError.of("seal", "goes without current", "Seal first, then go there")
-    due = sorted(
-        node for node, number in holders_of(image.rootimgdir, names, path, params["spool"]).next.items() if number != target.number
-    )
+    due = sorted(node for node, number in next_boots(image.rootimgdir, names, path).items() if number != target.number)
     plan = RollbackPlan(image, published, target, params["reason"] or "rolled back", due, keys)
     if due:
         shown = ", ".join(due[:3]) + (f" and {len(due) - 3} more" if len(due) > 3 else "")
@@ -148,6 +143,8 @@ def plan_rollback(params: Mapping[str, Any], warn: Callable[[str], None]) -> Rol
 
 def read_and_plan(params: Mapping[str, Any], warn: Callable[[str], None]) -> RollbackPlan | SealPlan | PrunePlan:
     """Return the plan of the options: the switch when `current` is given, manifests with `seal`, else what nobody needs goes."""
+    if params.get("current") and params.get("seal"):
+        raise SiteError.of("seal", "goes without current", "Seal first, then go there")
     if params.get("current"):
         return plan_rollback(params, warn)
     if params.get("reason"):

@@ -11,6 +11,7 @@ so nodes that run from one go on.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import time
@@ -21,7 +22,7 @@ from hashlib import sha256
 from typing import Any
 
 from ..apply.commands import run_command
-from ..apply.files import write_file
+from ..apply.files import read_bytes, write_file
 from ..apply.generations import INITRD, KERNEL, ROOTIMG, Generation, next_number, staging
 from ..apply.lock import only_run
 from ..apply.removal import remove_tree
@@ -29,6 +30,7 @@ from ..apply.root import Root
 from ..errors import SiteError
 from .credentials import put_credentials
 from .definition import Definition
+from .description import files_of
 from .identity import remove_identity
 from .initramfs import available_drivers, build_initramfs, chosen_drivers, kernel_of, kernels, link_stateless, put_agent
 from .inputs import Inputs
@@ -37,6 +39,7 @@ from .mounts import beside_chroot
 from .reuse import reuse_initramfs
 from .tree import put
 
+DEFINITION = "definition.json"
 FORMAT = 1
 """Of the record; a reader refuses one that it does not know."""
 
@@ -162,6 +165,7 @@ def _fill(definition: Definition, inputs: Inputs, stage: str, limit: float, way:
         os.chmod(os.path.join(stage, INITRD), 0o644)
     with Root(rootimg) as root:
         link_stateless(root, stage, image.provmethod)
+    write_file(os.path.join(stage, DEFINITION), _defined(definition, inputs))
     record = {
         "format": FORMAT,
         "image": image.name,
@@ -183,6 +187,17 @@ def _fill(definition: Definition, inputs: Inputs, stage: str, limit: float, way:
     }
     warnings = {"warnings": packages.warnings} if packages.warnings else {}
     return {**record, **({"offered": offered} if offered else {}), **warnings}
+
+
+def _defined(definition: Definition, inputs: Inputs) -> bytes:
+    """Return the image's row, the text of every list, and digests of scripts, keys and environment, which nodes need not read."""
+    row = {name: value for name, value in sorted(definition.image.row.items()) if name != "environvar"}
+    others = definition.others
+    lists = {*definition.packages.files, *others.packages.files, others.repolist} & set(files_of(definition))
+    texts = {path: (read_bytes(path) or b"").decode("utf-8", "surrogateescape") for path in lists}
+    digests = {path: _digest(path) for path in files_of(definition) if path not in lists}
+    document = {"format": FORMAT, "image": definition.image.name, "row": row, "lists": texts, "files": digests}
+    return (json.dumps({**document, "environment": inputs.record["environment"]}, indent=1, sort_keys=True) + "\n").encode()
 
 
 def _offered(definition: Definition) -> dict[str, str]:
