@@ -17,6 +17,7 @@ from .build_host import read_host, release_faults
 from .emulation import build_faults
 from .installers.order import Order
 from .installers.registry import Installer, installer_for, known_families
+from .interfaces import interface_faults
 from .packages import Others, default_pkgdir, read_exlist, read_others, read_packages, split_sources
 from .pkglist import PackageList
 from .systems import family, version
@@ -99,7 +100,7 @@ def define(image: Image, share: str, limit: float, here: bool = True, other_rele
 
     Of a build `here` this machine's own faults count too; `other_release` lets it run another release of the image's system.
     """
-    faults = _row_faults(image)
+    faults = [*_row_faults(image), *interface_faults(image)]
     where = f"table linuximage, imagename {image.name}"
     environment, wrong = parse_environment(image.column("environvar"), f"table osimage, imagename {image.name}, column environvar")
     scripts, unusable = parse_postinstall(image.column("postinstall"), f"{where}, column postinstall")

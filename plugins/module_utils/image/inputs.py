@@ -17,6 +17,7 @@ from ..apply.files import read_bytes
 from .credentials import Credentials
 from .definition import Definition
 from .initramfs import DRIVERS, MODULES, NETDRIVERS, dracut_arguments
+from .interfaces import interface_files
 from .pkglist import PackageList
 from .tree import TreeFile
 
@@ -52,6 +53,7 @@ def _listed(packages: PackageList) -> dict[str, Any]:
 def gather(definition: Definition, agent: Sequence[TreeFile], overlay: Sequence[TreeFile], credentials: Credentials) -> Inputs:
     """Return the inputs of one build. The record names every file by its digest and holds no content and no secret."""
     image = definition.image
+    overlay = [*overlay, *interface_files(image)]
     files = {f"dracut module {file.path}": file.digest for file in agent}
     files.update({f"root file {file.path}": file.digest for file in overlay})
     files.update({f"credential {file.path}": file.digest for file in credentials.files})

@@ -109,12 +109,14 @@ def remove(tree: str, gone: Sequence[str]) -> None:
     leaving = set(gone)
     with opened(tree) as descriptor:
         for path, directories, others, held in _directories(descriptor):
-            for name in others:
-                if f"{path}/{name}" in leaving:
-                    os.unlink(name, dir_fd=held)
-            for name in directories:
-                if f"{path}/{name}" in leaving:
+            for name in (*others, *directories):
+                if f"{path}/{name}" not in leaving:
+                    continue
+                # A link to a directory is told among the directories.
+                if stat.S_ISDIR(os.stat(name, dir_fd=held, follow_symlinks=False).st_mode):
                     os.rmdir(name, dir_fd=held)
+                else:
+                    os.unlink(name, dir_fd=held)
 
 
 def settle(tree: str, entries: Mapping[str, os.stat_result], newest: int) -> None:

@@ -18,6 +18,8 @@ from ansible_collections.diskless.statelite.plugins.module_utils.apply.withdrawn
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.image.build import staging_left
 from ansible_collections.diskless.statelite.plugins.module_utils.image.genimage import SPEC, Genimage, plan_genimage
+from ansible_collections.diskless.statelite.plugins.module_utils.image.interfaces import interface_files
+from ansible_collections.diskless.statelite.plugins.module_utils.nodes.images import Image
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
 
 
@@ -198,3 +200,25 @@ def test_a_withdrawn_generation_is_not_built_again_until_what_is_declared_change
     lift(str(made.path / "image"), 2)
     (made.path / "share/pkglist/compute.debian12.pkglist").write_text("vim\nnano\nlinux-image-amd64\n")
     assert (made.plan().lines(), made.plan().result()["generation"]) == ([], 2)
+
+
+def test_interfaces_of_an_image_are_in_it_and_a_new_one_is_a_reason(made: Made) -> None:
+    made.build(1)
+    made.linuximage.update(nodebootif="eth0", otherifce="eth1,eth0, ib0")
+    plan = made.plan()
+    wants = "/etc/systemd/system/sys-subsystem-net-devices-{0}.device.wants/statelite-interface@{0}.service"
+    files = {file.path: file for file in plan.inputs.overlay}
+    assert "iface eth0 inet manual" in files["/etc/network/interfaces.d/eth0"].content.decode()
+    assert [path for path in files if ".wants/" in path] == [wants.format("eth1"), wants.format("ib0")]
+    assert files[wants.format("ib0")].target == "../statelite-interface@.service"
+    assert b"routers" not in files["/etc/statelite/interface.conf"].content
+    assert f"i: root file {wants.format('ib0')} new" in plan.lines()
+    made.linuximage["otherifce"] = "eth1,../evil"
+    with pytest.raises(SiteError, match=r"column otherifce: '\.\./evil' is no interface name"):
+        made.plan()
+
+
+@pytest.mark.parametrize(("osvers", "directory"), [("rocky9.4", "network-scripts/"), ("sles15.5", "network/")])
+def test_each_distribution_is_told_to_leave_the_boot_interface_alone(osvers: str, directory: str) -> None:
+    image = Image("i", {"imagename": "i", "osvers": osvers, "nodebootif": "e1"}, "/install")
+    assert [file.path for file in interface_files(image)] == [f"/etc/sysconfig/{directory}ifcfg-e1"]
