@@ -19,6 +19,7 @@ from ...errors import Fault
 from ..mounts import alone
 from ..pkglist import Pass
 from ..sources import missing_directories, places_of
+from .keyrings import keyring_faults
 from .machine import missing_programs
 from .order import Order
 from .repositories import linked
@@ -98,7 +99,7 @@ class Apt:
 
     def machine_faults(self) -> list[Fault]:
         """Return what this machine lacks for the order."""
-        return missing_programs(self.programs())
+        return missing_programs(self.programs()) + keyring_faults(self.order.family, self.sources(), self.order.where)
 
     def faults(self) -> list[Fault]:
         """Return what is wrong with the order, on whatever machine it is carried out."""
