@@ -15,13 +15,14 @@ from processes import LabError
 
 KILLS = 3
 """How many real builds are killed (decisions.md, Measuring); twenty of a made-up distribution are an integration target."""
-LONGEST = 25.0
+LONGEST = 15.0
 """Seconds into a build that a kill comes at the latest; a build takes longer than that."""
 IMAGE = "/install/netboot/debian12/x86_64/compute"
 CURRENT = f"readlink {IMAGE}/current"
 HOLDER = f"lslocks --noheadings --notruncate --output PID,PATH | awk '$2 == \"{IMAGE}/.genimage.lock\" {{ print $1 }}'"
 # grep and pgrep end with 1 when they find nothing, which is what must be seen; hence "true".
-LEFT = f"findmnt --raw --noheadings --output TARGET | grep ^{IMAGE}/; pgrep --list-name 'mmdebstrap|dracut|dpkg' || true"
+LOOPS = f"losetup --noheadings --list --output BACK-FILE | grep ^{IMAGE}/"
+LEFT = f"findmnt --raw --noheadings --output TARGET | grep ^{IMAGE}/; {LOOPS}; pgrep --list-name 'mmdebstrap|dracut|dpkg' || true"
 
 
 def genimage_is_killed(lab: Lab) -> None:
