@@ -9,8 +9,11 @@ import claims
 import drives
 import kills
 import levels
+import matrix
+import memory
 import predictions
 import reports
+import update
 import volumes
 from converge import RECAP, converge, play
 from facts import table
@@ -54,7 +57,22 @@ def test(lab: Lab) -> bool:
     second_node_gets_all(lab)
     reports.agree(lab, lab.second, overlays="0")
     volumes.copied_alike(lab)
+    update.reaches_running_nodes(lab)
     sample_tables_fit(lab)
+    with lab.progress.stage("n2 powers itself off", lab.second.console):
+        switch_off(lab, lab.second)
+    memory.stateless_boots(lab, lab.second)
+    matrix.some_boot(lab)
+    return conclusion(lab)
+
+
+def in_memory(lab: Lab) -> bool:
+    """Converge once, and boot both nodes with their roots in memory: one stateless, one as statelite."""
+    log = lab.run / "converge-1.log"
+    with lab.progress.stage("the site playbook converges a bare machine, image and all", log):
+        lab.box.put(LAB / "content")
+        converge(lab.box, log)
+    memory.both_boot(lab)
     return conclusion(lab)
 
 

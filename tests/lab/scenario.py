@@ -14,6 +14,7 @@ from pathlib import Path
 import box
 import demo
 import drives
+import matrix
 import mirror
 import network
 import places
@@ -38,7 +39,13 @@ def hold(lab: Lab) -> bool:
     return False
 
 
-SCENARIOS: dict[str, Callable[[Lab], bool]] = {"demo": demo.demo, "test": demo.test, "hold": hold}
+SCENARIOS: dict[str, Callable[[Lab], bool]] = {
+    "demo": demo.demo,
+    "test": demo.test,
+    "memory": demo.in_memory,
+    "matrix": matrix.matrix,
+    "hold": hold,
+}
 
 
 def play(kind: str) -> int:

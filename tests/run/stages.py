@@ -184,6 +184,11 @@ def lab(log: Log) -> int:
     return counted(log.run([venv("python"), "tests/lab", "test"], seen=True))
 
 
+def memory(log: Log) -> int:
+    """Boot one node stateless and one as statelite with its root in memory."""
+    return counted(log.run([venv("python"), "tests/lab", "memory"], seen=True))
+
+
 def demo(log: Log) -> None:
     log.run([venv("python"), "tests/lab", "demo"], seen=True)
 
@@ -276,6 +281,7 @@ FULL = (
     *BEFORE_LAB,
     Stage("fuzz", fuzz_long, 3600),
     LAB,
+    Stage("memory", memory, 2400),
     Stage("guest", guest, 3600),
     Stage("cross", cross, 7200),
     Stage("boots", boots, 7200),
