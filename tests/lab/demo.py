@@ -9,7 +9,6 @@ import claims
 import drives
 import kills
 import levels
-import matrix
 import memory
 import predictions
 import reports
@@ -62,7 +61,6 @@ def test(lab: Lab) -> bool:
     with lab.progress.stage("n2 powers itself off", lab.second.console):
         switch_off(lab, lab.second)
     memory.stateless_boots(lab, lab.second)
-    matrix.some_boot(lab)
     return conclusion(lab)
 
 
