@@ -22,6 +22,10 @@ options:
     description: Directory in which the answer service keeps reports.
     type: path
     default: /var/spool/statelite/reports
+  verify:
+    description: Also read every file of every generation and compare it with the signed manifest; takes seconds for each.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - diskless.statelite.attributes.info
   - diskless.statelite.site
@@ -50,6 +54,15 @@ generations:
     generation:
       description: Its number.
       type: int
+    id:
+      description: Its number, with the count of its amendments, such as C(3+1).
+      type: str
+    sealed:
+      description: When its manifest was made, in UTC; empty when it has none.
+      type: str
+    trouble:
+      description: With O(verify) what is wrong with it, empty for nothing.
+      type: str
     path:
       description: Its directory.
       type: str
@@ -82,12 +95,12 @@ text:
   type: str
 """
 
-from ansible_collections.diskless.statelite.plugins.module_utils.boot.retention import INFO_SPEC, read_generations
+from ansible_collections.diskless.statelite.plugins.module_utils.boot.sealing import INFO_SPEC, read_sealed
 from ansible_collections.diskless.statelite.plugins.module_utils.module import run_info
 
 
 def main() -> None:
-    run_info(INFO_SPEC, read_generations)
+    run_info(INFO_SPEC, read_sealed)
 
 
 if __name__ == "__main__":

@@ -10,16 +10,20 @@ published before never changes: the manifest is an amendment then.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..apply.generations import Generation, generations
 from ..apply.lock import only_run
-from ..apply.manifest import amend, amendments, seal, verify
+from ..apply.manifest import amend, amendments, read_manifest, seal, verify
 from ..apply.signing import Keys, site_keys
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import Image
-from .retention import read_site
+from .retention import INFO_SPEC as READ_SPEC
+from .retention import read_generations, read_site
+
+INFO_SPEC: dict[str, Any] = {**READ_SPEC, "verify": {"type": "bool", "default": False}}
+"""Options of the module generation_info."""
 
 
 def trouble(generation: Generation, keys: Keys | None) -> str:
@@ -33,6 +37,21 @@ def trouble(generation: Generation, keys: Keys | None) -> str:
         first = f"{error.faults[0].where}: {error.faults[0].what}"
         return f"{first}, and {more} more" if more else first
     return ""
+
+
+def read_sealed(params: Mapping[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:
+    """Return the generations of an image, who needs them, and what their manifests say; with `verify` whether they are as signed."""
+    _view, path, image, _names = read_site(params)
+    keys = site_keys(os.path.dirname(path))
+    found = read_generations(params, warn)
+    for one in found["generations"]:
+        generation = Generation(image.rootimgdir, one["generation"])
+        manifest = read_manifest(generation.path)
+        one["id"] = manifest.id if manifest else str(one["generation"])
+        one["sealed"] = str(manifest.document["sealed"]) if manifest else ""
+        one["trouble"] = trouble(generation, keys) if params["verify"] else ""
+    wrong = [f"{one['id']}: {one['trouble']}\n" for one in found["generations"] if one["trouble"]]
+    return {**found, "text": found["text"] + "".join(wrong)}
 
 
 class SealPlan:

@@ -13,6 +13,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.apply.generatio
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.manifest import verify
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.signing import site_keys
 from ansible_collections.diskless.statelite.plugins.module_utils.boot.rollback import read_and_plan
+from ansible_collections.diskless.statelite.plugins.module_utils.boot.sealing import read_sealed
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.plan import plan_table
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.schema import TABLES
@@ -98,3 +99,17 @@ def test_a_seal_of_what_is_not_there_is_refused(server: Signing) -> None:
         server.change(seal=[7])
     with pytest.raises(SiteError, match="Seal first"):
         server.change(seal=[1], current="1")
+
+
+def test_what_is_wrong_is_told(server: Signing) -> None:
+    server.change(seal=[2])
+    (server.root / "reports").mkdir()
+    params = {"image": "img1", "spool": str(server.root / "reports"), "site": str(server.root / "site.db")}
+    first, second = read_sealed({**params, "verify": True}, lambda _text: None)["generations"]
+    assert (first["id"], first["sealed"], first["trouble"]) == ("1", "", "it has no manifest")
+    assert (second["id"], second["trouble"]) == ("2", "")
+    (server.imagedir / "generations/2/rootimg/new").write_text("")
+    told = read_sealed({**params, "verify": True}, lambda _text: None)
+    assert "not in the signed list" in told["generations"][1]["trouble"]
+    assert "not in the signed list" in told["text"]
+    assert read_sealed({**params, "verify": False}, lambda _text: None)["generations"][1]["trouble"] == ""
