@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 
 from ..errors import SiteError
 from .commands import run_command
 
+UNESCAPED = re.compile(rb"[\s\\#]")
+"""What the kernel writes otherwise in a path, at least."""
 ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
@@ -27,8 +28,11 @@ def mounts_under(path: str, mountinfo: str = "/proc/self/mountinfo") -> list[str
 
 def mounts_in(real: str, mountinfo: str = "/proc/self/mountinfo") -> list[str]:
     """Return what mounts_under does, for a path without symbolic links."""
-    with open(mountinfo, encoding=sys.getfilesystemencoding(), errors="surrogateescape") as stream:
-        points = [_plain(line.split(" ", 5)[4]) for line in stream]
+    with open(mountinfo, "rb") as stream:
+        content = stream.read()
+    if UNESCAPED.split(os.fsencode(real), 1)[0] not in content:
+        return []
+    points = [_plain(os.fsdecode(line.split(b" ", 5)[4])) for line in content.splitlines()]
     below = real.rstrip("/") + "/"
     return [point for point in reversed(points) if point == real or point.startswith(below)]
 

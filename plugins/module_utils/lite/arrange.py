@@ -131,10 +131,11 @@ class _Arrangement:
 
     def top(self, one: _Settled, kind: str, leads_to: str | None) -> None:
         """Lay out an entry that lies below no other; `leads_to` is what the link at its path leads to, if one stands there."""
-        path, link = one.path, one.entry.attachment == LINK
+        path, link, is_link = one.path, one.entry.attachment == LINK, one.is_link
+        default = DEFAULT + path
         self._mirror(DEFAULT, path)
-        self._free(DEFAULT + path)
-        if one.is_link:
+        self._free(default)
+        if is_link:
             self._directory(KEPT, Directory())
             self._mirror(KEPT, path)
             self._free(KEPT + path)
@@ -144,8 +145,8 @@ class _Arrangement:
             self._mirror("", path)
             self.links[path] = relative(path, TMPFS + path)
             # It leads to the default until the node puts its own there.
-            self._link(TMPFS + path, "../../" + relative(path, DEFAULT + path))
-        elif one.is_link:
+            self._link(TMPFS + path, "../../" + relative(path, default))
+        elif is_link:
             self._mount_point(path, kind)
         if leads_to is not None:
             self.contents[path] = leads_to
@@ -154,13 +155,13 @@ class _Arrangement:
             if one.found is None:
                 self._create(path, kind)
         else:
-            self.contents[path] = DEFAULT + path
-            if one.found is not None and not one.is_link:
-                self.moves[path] = DEFAULT + path
+            self.contents[path] = default
+            if one.found is not None and not is_link:
+                self.moves[path] = default
             elif kind == DIRECTORY:
-                self.directories[DEFAULT + path] = Directory()
+                self.directories[default] = Directory()
             else:
-                self.files[DEFAULT + path] = FILE_MODE
+                self.files[default] = FILE_MODE
 
     def place(self, one: _Settled, kind: str, parent: str | None, missing: bool) -> None:
         """Record the entry."""

@@ -42,7 +42,7 @@ def refuse_mounts(directory: str) -> None:
 def _texts(patterns: tuple[str, ...]) -> list[tuple[str, str]]:
     found = []
     for pattern in patterns:
-        for name in sorted(glob.glob(pattern)):
+        for name in sorted(glob.glob(pattern)) if "*" in pattern else [pattern]:
             try:
                 with open(name, encoding="latin-1") as stream:
                     found.append((name, stream.read()))

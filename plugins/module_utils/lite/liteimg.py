@@ -26,6 +26,7 @@ from ..apply.generations import ROOTIMG, Generation, current, latest, next_numbe
 from ..apply.lock import only_run
 from ..apply.manifest import amend, amendment_due, begin_amendment, is_seal, unseal
 from ..apply.packs import OF_ONE_TREE
+from ..apply.root import Root
 from ..apply.signing import Keys, site_keys
 from ..apply.withdrawn import Withdrawal, withdrawn
 from ..errors import SiteError
@@ -148,16 +149,17 @@ class LiteimgPlan:
             begin_amendment(self.target, VERB)
         elif self.target.number is not None and self.tree.changes:
             unseal(self.target)
-        self.tree.apply()
-        if self.amends:
-            amend(self.target, self.keys, "liteimg laid it out in place")
-        self._remember(self.tree)
+        with Root(self.tree.rootimg) as root:
+            self.tree.apply_in(root)
+            if self.amends:
+                amend(self.target, self.keys, "liteimg laid it out in place")
+            self._remember(self.tree, root)
 
-    def _remember(self, tree: TreePlan) -> None:
+    def _remember(self, tree: TreePlan, root: Root) -> None:
         if self.digest and tree.wanted.entries is not None:
             warnings: list[str] = []
             warn_of_satisfied(self, warnings.append)
-            remember(tree, self.digest, {**self._told(), "warnings": warnings})
+            remember(tree, root, self.digest, {**self._told(), "warnings": warnings})
 
     def _new_generation(self) -> None:
         """Copy, lay out, rename: the number appears only with the whole generation behind it.
@@ -184,9 +186,10 @@ class LiteimgPlan:
             copied.write_record({**record, "generation": self.target.number})
         shutil.copystat(self.base.path, staging)
         tree = plan_tree(os.path.join(staging, ROOTIMG), self.tree.wanted)
-        tree.apply()
-        shutil.rmtree(os.path.join(staging, JOURNAL), ignore_errors=True)
-        self._remember(tree)
+        with Root(tree.rootimg) as root:
+            tree.apply_in(root)
+            shutil.rmtree(os.path.join(staging, JOURNAL), ignore_errors=True)
+            self._remember(tree, root)
         if os.path.lexists(self.target.path):
             raise SiteError.of(self.target.path, "it appeared while liteimg was at work", "Run liteimg again")
         os.rename(staging, self.target.path)

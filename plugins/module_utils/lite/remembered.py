@@ -95,7 +95,7 @@ def forget(rootimg: str) -> None:
         os.unlink(_file(rootimg))
 
 
-def remember(plan: TreePlan, digest: str, told: dict[str, Any]) -> None:
+def remember(plan: TreePlan, root: Root, digest: str, told: dict[str, Any]) -> None:
     """Write down how the tree stands after `plan` was carried out, and the values that the module returns for it.
 
     Only once the clock of the file system has gone on: a change at the same tick would leave no trace in the times. One that
@@ -105,15 +105,14 @@ def remember(plan: TreePlan, digest: str, told: dict[str, Any]) -> None:
     made = plan.layout.made
     directories, files = _directories(plan), {path: path in made.moves for path in made.files}
     now, end = passed, time.monotonic() + WAIT
-    with Root(plan.rootimg) as root:
-        while now <= passed:
-            while (now := time.clock_gettime_ns(COARSE)) <= passed:
-                if time.monotonic() > end:
-                    return
-                time.sleep(TICK)
-            stamps = _stamps(root, directories, files)
-            times = [stamp[1] for stamp in stamps.values() if len(stamp) == 2]
-            passed = max((at if at % SECOND else at + WHOLE for at in times), default=0)
+    while now <= passed:
+        while (now := time.clock_gettime_ns(COARSE)) <= passed:
+            if time.monotonic() > end:
+                return
+            time.sleep(TICK)
+        stamps = _stamps(root, directories, files)
+        times = [stamp[1] for stamp in stamps.values() if len(stamp) == 2]
+        passed = max((at if at % SECOND else at + WHOLE for at in times), default=0)
     path = _file(plan.rootimg)
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     with open(f"{path}.new", "w", encoding="ascii") as stream:

@@ -17,6 +17,7 @@ from ..apply.root import Root
 from .layout import KEPT, Made
 from .place import OWN, Found, above, ancestors
 
+MODE = 0o7777
 UNSEEN = Found("")
 KINDS = {stat.S_IFDIR: "d", stat.S_IFREG: "f", stat.S_IFLNK: "l"}
 
@@ -26,9 +27,10 @@ def found_at(root: Root, path: str) -> Found | None:
     here = root.lstat(path)
     if here is None:
         return None
-    kind = KINDS.get(stat.S_IFMT(here.st_mode), "o")
+    mode = here.st_mode
+    kind = KINDS.get(mode & ~MODE, "o")
     text = root.readlink(path) if kind == "l" else ""
-    return Found(kind, stat.S_IMODE(here.st_mode), here.st_uid, here.st_gid, text, here.st_atime_ns, here.st_mtime_ns)
+    return Found(kind, mode & MODE, here.st_uid, here.st_gid, text, here.st_atime_ns, here.st_mtime_ns)
 
 
 class Original:

@@ -99,15 +99,19 @@ class TreePlan:
     def apply(self) -> None:
         """Finish what a killed run began, plan again if there was something, and carry the plan out."""
         with Root(self.rootimg) as root:
-            journal = journal_of(self.rootimg)
-            if self.begun or self.stamp != _stamp(root, journal):
-                if self.begun:
-                    journal.recover(root)
-                again = _plan(root, journal, self.wanted)
-                self.layout, self.operations, self.begun = again.layout, again.operations, []
-                self.looked, self.walked = again.looked, again.walked
-            if self.operations:
-                journal.run(root, self.operations)
+            self.apply_in(root)
+
+    def apply_in(self, root: Root) -> None:
+        """Do what `apply` does in the open tree."""
+        journal = journal_of(self.rootimg)
+        if self.begun or self.stamp != _stamp(root, journal):
+            if self.begun:
+                journal.recover(root)
+            again = _plan(root, journal, self.wanted)
+            self.layout, self.operations, self.begun = again.layout, again.operations, []
+            self.looked, self.walked = again.looked, again.walked
+        if self.operations:
+            journal.run(root, self.operations)
 
 
 def plan_tree(rootimg: str, wanted: Wanted) -> TreePlan:
