@@ -178,7 +178,11 @@ def _keys(directory: str, prefix: str = "") -> list[str]:
         names = sorted(os.listdir(directory))
     except FileNotFoundError:
         return []
-    return [os.path.join(directory, name) for name in names if name.startswith(prefix) and name.endswith((".gpg", ".asc"))]
+    return [
+        os.path.join(directory, name)
+        for name in names
+        if name.startswith(prefix) and name.endswith((".gpg", ".asc")) and "removed" not in name
+    ]
 
 
 def foreseen(said: str) -> list[PackageChange]:

@@ -22,6 +22,8 @@ from ansible_collections.diskless.statelite.plugins.module_utils.image.credentia
 from ansible_collections.diskless.statelite.plugins.module_utils.image.definition import parse_environment, parse_postinstall
 from ansible_collections.diskless.statelite.plugins.module_utils.image.identity import remove_identity
 from ansible_collections.diskless.statelite.plugins.module_utils.image.initramfs import (
+    LEGACY,
+    MANAGER,
     available_drivers,
     chosen_drivers,
     compression,
@@ -30,7 +32,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.image.initramfs
     kernel_of,
     kernels,
     link_stateless,
-    need_network,
+    network_of,
 )
 from ansible_collections.diskless.statelite.plugins.module_utils.image.inputs import package_differences
 from ansible_collections.diskless.statelite.plugins.module_utils.image.packages import split_sources
@@ -92,14 +94,27 @@ def test_an_initramfs_is_packed_as_the_kernel_can_read_it(tmp_path: Path) -> Non
     assert "--gzip" in dracut_arguments("4.18", ["nfs"], "gzip")
 
 
-def test_a_dracut_that_cannot_keep_an_address_is_refused(tmp_path: Path) -> None:
+def test_the_network_s_module_is_the_one_that_the_image_can_carry_out(tmp_path: Path) -> None:
+    modules, programs = tmp_path / "usr/lib/dracut/modules.d", tmp_path / "usr/sbin"
+    programs.mkdir(parents=True)
     with Root(str(tmp_path)) as root:
-        need_network(root)
-        (tmp_path / "usr/lib/dracut/modules.d/35network-manager").mkdir(parents=True)
-        with pytest.raises(SiteError, match="has no module network-legacy"):
-            need_network(root)
-        (tmp_path / "usr/lib/dracut/modules.d/35network-legacy").mkdir()
-        need_network(root)
+        assert network_of(root) == LEGACY
+        (modules / "35network-manager").mkdir(parents=True)
+        with pytest.raises(SiteError, match="has no module network-legacy, and the image no NetworkManager"):
+            network_of(root)
+        (programs / "NetworkManager").write_text("")
+        assert network_of(root) == MANAGER
+        (modules / "35network-legacy").mkdir()
+        assert network_of(root) == MANAGER
+        (programs / "dhclient").write_text("")
+        assert network_of(root) == LEGACY
+
+
+def test_networkmanager_brings_what_runs_it_into_the_initramfs() -> None:
+    arguments = dracut_arguments("6.12", ["nfs"], "zstd", MANAGER)
+    modules = arguments[arguments.index("--modules") + 1].split()
+    assert {"network-manager", "systemd", "dracut-systemd", "statelite"} <= set(modules)
+    assert "network-legacy" not in modules
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -215,6 +230,27 @@ def test_no_private_key_and_no_plain_password_goes_into_an_image(tmp_path: Path)
     _found, faults = read_credentials(*(str(tmp_path / name) for name in ("ca", "key", "hash")))
     assert len(faults) == 3
     assert "secret" not in " ".join(str(fault) for fault in faults)
+
+
+def test_host_keys_are_shared_only_when_they_are_asked_for(tmp_path: Path) -> None:
+    keys, tree = tmp_path / "keys", tmp_path / "tree"
+    keys.mkdir()
+    (tree / "etc/ssh").mkdir(parents=True)
+    (keys / "ssh_host_rsa_key").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nsecret\n")
+    (keys / "ssh_host_rsa_key.pub").write_text("ssh-rsa AAAA shared\n")
+    (keys / "other").write_text("left alone")
+    credentials, faults = read_credentials("", "", "", str(keys))
+    assert faults == []
+    assert read_credentials("", "", "")[0].files == ()
+    for given, modes in ((Credentials(), {}), (credentials, {"ssh_host_rsa_key": 0o600, "ssh_host_rsa_key.pub": 0o644})):
+        (tree / "etc/ssh/ssh_host_ed25519_key").write_text("made by a package")
+        with Root(str(tree)) as root:
+            put_credentials(root, given)
+            remove_identity(root, {file.path for file in given.files})
+        assert {path.name: path.stat().st_mode & 0o777 for path in (tree / "etc/ssh").iterdir()} == modes
+    (keys / "ssh_host_rsa_key").write_text("secret")
+    wrong = [*read_credentials("", "", "", str(keys))[1], *read_credentials("", "", "", str(tmp_path / "nowhere"))[1]]
+    assert [fault.what for fault in wrong] == ["holds no private key", "holds no ssh_host_*_key"]
 
 
 def test_a_comma_inside_brackets_separates_no_sources() -> None:
