@@ -17,7 +17,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 from ..apply.files import read_bytes, write_file
 from ..errors import Fault, SiteError, raise_faults
@@ -31,6 +31,13 @@ from .sending import send, take_stock
 from .tree import TreeFile
 
 ANEW = "Take the command and the description anew on the management node"
+
+
+def tell(line: str, stream: TextIO | None = None) -> None:
+    """Write a line at once, to standard output unless said otherwise."""
+    out = stream or sys.stdout
+    out.write(f"{line}\n")
+    out.flush()
 
 
 def parser() -> argparse.ArgumentParser:
@@ -104,7 +111,7 @@ def plan(description: Description, asked: Mapping[str, Any]) -> Genimage:
     params = {name: option.get("default") for name, option in SPEC.items()}
     params.update(description.options, image=description.image, force=asked["force"])
     site = description.site(changed_columns(description, asked))
-    return plan_genimage(site, params, lambda text: print(f"warning: {text}", file=sys.stderr, flush=True), description.given)
+    return plan_genimage(site, params, lambda text: tell(f"warning: {text}", sys.stderr), description.given)
 
 
 def run(asked: Mapping[str, Any], directory: str) -> dict[str, Any]:
@@ -124,7 +131,7 @@ def run(asked: Mapping[str, Any], directory: str) -> dict[str, Any]:
         due = plan(description, asked)
         lines = due.lines()
         for line in lines:
-            print(line, flush=True)
+            tell(line)
         if lines and not asked["check"]:
             due.apply()
         result = due.result()
@@ -138,7 +145,7 @@ def run(asked: Mapping[str, Any], directory: str) -> dict[str, Any]:
 def refuse(faults: Sequence[Fault]) -> int:
     """Tell every fault, and return the exit status for it."""
     for fault in faults:
-        print(f"error: {fault}", file=sys.stderr)
+        tell(f"error: {fault}", sys.stderr)
     return 1
 
 
@@ -158,5 +165,5 @@ def main() -> int:
         mend = "See whether it is there, who may use it and whether there is room, then run again"
         return refuse([Fault(str(error.filename or "this host"), error.strerror or str(error), mend)])
     if not result["changed"]:
-        print(f"{result['image']}: generation {result['generation']} is as it should be")
+        tell(f"{result['image']}: generation {result['generation']} is as it should be")
     return 0
