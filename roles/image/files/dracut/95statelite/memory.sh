@@ -86,7 +86,7 @@ unpacked_stream() { # the packed image without its compression; a failure is not
 }
 
 uncpio() {
-    cpio --extract --make-directories --preserve-modification-time --unconditional --quiet
+    cpio --extract --make-directories --preserve-modification-time --unconditional --quiet --io-size=65536
 }
 
 untar() {
