@@ -48,15 +48,15 @@ class Doubts:
     def sound_rows(self, table: Table, rows: Sequence[Row], places: Sequence[str], standing: Sequence[Row] = ()) -> list[Row]:
         """Return the rows that can be written; with `aside`, faulty ones are disabled, or left out where no table can hold them.
 
-        A faulty row is left out too where a row with its key is in `standing`, which stays as it is.
+        A faulty row is left out too where a row with its key is in `standing`, which stays as it is, or is sound.
         """
         if not self.aside:
             self.faults.extend(check_rows(table, rows, places))
             return list(rows)
         sound: dict[tuple[str, ...], Row] = {}
-        taken = {table.key_of(row) for row in standing}
-        for row, place in zip(rows, places):
-            faults = check_rows(table, [row], [place])
+        checked = [check_rows(table, [row], [place]) for row, place in zip(rows, places)]
+        taken = {table.key_of(row) for row in standing} | {table.key_of(row) for row, faults in zip(rows, checked) if not faults}
+        for row, place, faults in zip(rows, places, checked):
             key = table.key_of(row)
             if key in sound and clean(table, sound[key]) != clean(table, row):
                 self.leave_out(Fault(f"{table.address(row)} ({place})", "a row before it has the same key", "Keep one of them"))

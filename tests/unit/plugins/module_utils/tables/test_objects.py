@@ -162,6 +162,15 @@ def test_every_fault_is_named_at_once_and_nothing_is_written(site):
     assert not site.exists()
 
 
+def test_of_rows_with_one_key_a_sound_one_is_taken_in_and_the_same_text_again_changes_nothing(site):
+    """Found by fuzzing: the faulty row came in disabled, and the next run replaced it."""
+    text = "#priority,image,directory\n1,,no directory\n1,,/lt\n"
+    _lines, result = taken(site, text, table="litetree", doubtful="disable")
+    assert [(doubt["where"], doubt["done"]) for doubt in result["doubtful"]] == [("litetree 1 ALL (line 2): directory", "left out")]
+    assert tables_of(site)["litetree"] == [{"priority": "1", "directory": "/lt"}]
+    assert taken(site, text, table="litetree", doubtful="disable")[0] == []
+
+
 def test_what_has_no_place_is_left_out_and_named_when_that_is_asked(site):
     text = "n1:\nobjtype=node\ngroups=all\nbmc=10.0.0.1\nmac=nonsense\nr1:\nobjtype=rack\n"
     _lines, result = taken(site, text, doubtful="disable")
