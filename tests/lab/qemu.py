@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ ACCELERATOR = "tcg,tb-size=64"
 """A small cache of translated code, emptied often: in a large one each write to memory that once held a program's code took
 milliseconds, and the kernel stood still for minutes (seen with QEMU 7.2)."""
 POLL = 1.0
+EFI_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+EFI_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,13 @@ class Node:
         self.tap = f"tap-{name}"
         network.add_tap(self.tap, logs / "network.log")
 
+    rom = ""
+    """What is said of the card's own boot program: by default it has iPXE."""
+
+    def firmware(self) -> list[str]:
+        """Return QEMU's words for the machine and its firmware: a PC with a BIOS."""
+        return ["-machine", "pc"]
+
     @property
     def console(self) -> Path:
         """The log of the serial console since the last start."""
@@ -61,9 +71,10 @@ class Node:
         """Switch the node on."""
         self.boots += 1
         command = [
-            "qemu-system-x86_64", "-accel", ACCELERATOR, "-machine", "pc", "-cpu", PROCESSOR, "-smp", "1", "-m", MEMORY, "-name", self.name,
+            "qemu-system-x86_64", "-accel", ACCELERATOR, *self.firmware(), "-cpu", PROCESSOR, "-smp", "1", "-m", MEMORY, "-name", self.name,
             "-nodefaults", "-display", "none", "-boot", "n", "-serial", f"file:{self.console}",
-            "-netdev", f"tap,id=lan,ifname={self.tap},script=no,downscript=no", "-device", f"virtio-net-pci,netdev=lan,mac={self.mac}",
+            "-netdev", f"tap,id=lan,ifname={self.tap},script=no,downscript=no",
+            "-device", f"virtio-net-pci,netdev=lan,mac={self.mac}{self.rom}",
             "-device", "virtio-rng-pci", *(word for drive in self.drives for word in drive.arguments()),
         ]  # fmt: skip
         self.server = Server(f"node {self.name}", command, self.logs / f"{self.name}-qemu.log")
@@ -108,3 +119,19 @@ class Node:
         """Pull the plug."""
         if self.server is not None:
             self.server.stop()
+
+
+class EfiNode(Node):
+    """A PC with UEFI, whose own driver of the card asks for what to start: by TFTP, or by HTTP alone."""
+
+    rom = ",romfile="
+    over_http = False
+
+    def firmware(self) -> list[str]:
+        """Return QEMU's words, with variables that nobody has set yet."""
+        variables = self.logs / f"{self.name}-variables.fd"
+        shutil.copyfile(EFI_VARIABLES, variables)
+        flash = ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={EFI_CODE}"]
+        flash += ["-drive", f"if=pflash,unit=1,format=raw,file={variables}"]
+        only_http = ["-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n"] if self.over_http else []
+        return ["-machine", "q35", *flash, *only_http]
