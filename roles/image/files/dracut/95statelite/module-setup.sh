@@ -12,7 +12,7 @@ check() {
 depends() {
     # The one that dracut was told to take: by what the image has to get an address with.
     local network=network-legacy
-    dracut_module_included network-manager && network=network-manager
+    dracut_module_included network-manager && network="network-manager"
     echo base nfs "$network"
 }
 
