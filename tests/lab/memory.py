@@ -50,6 +50,8 @@ def stateless_is_set(lab: Lab, node: Node) -> None:
     """Pack the statelite image for stateless nodes, twice, and have the node boot it next."""
     words = {"image": IMAGE, "method": "cpio", "compress": "zstd"}
     with lab.progress.stage(f"the image is packed for stateless nodes, and nodeset has {node.name} boot it", lab.run / "modules.log"):
+        # The role image installs them where an image is for such nodes; this one is for others too.
+        lab.box.command("apt-get install --yes --quiet cpio zstd", limit=120)
         packed = ask(lab.box, "packimage", words)
         again = ask(lab.box, "packimage", words)
         ask(lab.box, "nodeset", {"noderange": node.name, "state": f"netboot={IMAGE}"})
