@@ -23,6 +23,7 @@ class BootFiles:
 
     `recorded` are the paths that were written here before, by node, with their digests. A path that is not recorded is somebody
     else's, and so is one that somebody wrote over ours; but what stands at the own path of a node that is named is that node's.
+    `watched` are paths elsewhere that the files depend on.
     """
 
     tftpdir: str
@@ -31,12 +32,14 @@ class BootFiles:
     own: dict[str, list[str]] = field(default_factory=dict)
     pairs: dict[str, Pair] = field(default_factory=dict)
     recorded: Mapping[str, Paths] = field(default_factory=dict)
+    watched: list[str] = field(default_factory=list)
     written: dict[str, str] = field(default_factory=dict, init=False)
     linked: dict[str, str] = field(default_factory=dict, init=False)
     joined: dict[str, str] = field(default_factory=dict, init=False)
     removed: list[str] = field(default_factory=list, init=False)
     copied: list[str] = field(default_factory=list, init=False)
     dropped: dict[str, Paths] = field(default_factory=dict, init=False)
+    _digests: dict[int, dict[str, str]] = field(default_factory=dict, init=False)
     _files: dict[str, int] = field(default_factory=dict, init=False)
     _links: dict[str, str] = field(default_factory=dict, init=False)
 
@@ -117,6 +120,13 @@ class BootFiles:
 
     def digests(self, files: NodeFiles) -> dict[str, str]:
         """Return what the record says of a node's files."""
+        known = self._digests.get(id(files))
+        if known is None:
+            known = self._digests[id(files)] = self._made_digests(files)
+        return known
+
+    @staticmethod
+    def _made_digests(files: NodeFiles) -> dict[str, str]:
         found = {path: digest(text) for path, text in files.texts.items()}
         found.update({path: found[main] for path, main in files.same.items()})
         found.update({path: f"-> {target}" for path, target in files.links.items()})

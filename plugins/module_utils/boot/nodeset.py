@@ -23,6 +23,7 @@ from ..tables.store import DEFAULT_SITE, open_store
 from .bootfiles import BootFiles, names_of
 from .planner import Planner, told_words
 from .record import read_record, record_path, update
+from .seen import key_of, recall, remember
 from .states import SHELL, State, parse_state
 
 SPEC: dict[str, Any] = {
@@ -50,6 +51,8 @@ class NodesetPlan:
     read_at: int | None = None
     again: Callable[[Mapping[str, Sequence[Row]]], Sequence[Change]] | None = None
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    key: str | None = None
+    """What was asked, when the next run may know by it that nothing changed."""
 
     def lines(self) -> list[str]:
         """Return one line a change."""
@@ -75,6 +78,8 @@ class NodesetPlan:
             each.apply()
         update(record, {}, names_of(self.directories, "dropped"))
         if not self.changes:
+            if self.key is not None:
+                remember(self.site, self.key, self.directories, self.nodes)
             return None
         with open_store(self.site) as store:
             done = store.write(self.changes, self.read_at, self.again)
@@ -154,7 +159,7 @@ def plan(
     changes = nodetype_changes(site, images) if asked.image is not None else []
     chosen = [change.after for change in changes if change.after]
     planner = Planner(site.with_rows("nodetype", chosen) if chosen else site, warn, site_keys(os.path.dirname(database)))
-    planner.faults = faults
+    planner.faults, planner.many = faults, len(nodes) > FEW
     found = _noted(planner, asked, nodes, images)
     raise_faults(dict.fromkeys(planner.faults))
     planner.finish()
@@ -212,8 +217,21 @@ def _finished(planner: Planner, database: str) -> NodesetPlan:
 
 
 def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> NodesetPlan:
-    """Read the site and plan; `params` are the options of the module."""
+    """Read the site and plan, unless nothing changed since the last run; `params` are the options of the module."""
+    here = local_addresses()
     with open_store(params["site"]) as store:
+        known = recall(store.path, key_of(store.path, store.version, params, here))
+        if known is not None:
+            return NodesetPlan(store.path, [], nodes=known)
         version, tables = store.read()
-    site = Site(tables, local_addresses())
-    return plan(site, store.path, params["noderange"], params["state"], warn, version, params.get("noupdateinitrd", False))
+    told: list[str] = []
+
+    def warned(text: str) -> None:
+        told.append(text)
+        warn(text)
+
+    asked = params["noderange"], params["state"]
+    decided = plan(Site(tables, here), store.path, *asked, warned, version, params.get("noupdateinitrd", False))
+    if parse_state(params["state"]).kind == "image" and not told and "^" not in params["noderange"]:
+        decided.key = key_of(store.path, version, params, here)
+    return decided

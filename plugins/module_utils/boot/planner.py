@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from ..apply.generations import KERNEL
 from ..apply.signing import Keys
 from ..errors import Fault, SiteError
 from ..nodes.attributes import attribute
+from ..nodes.identity import machine_id
 from ..nodes.images import Image, find_image, image_of, osimage
 from ..nodes.interfaces import ADDRESS, boot_mac, other_names
 from ..nodes.servers import is_address, tftpserver
@@ -42,6 +44,24 @@ class Wanted(NamedTuple):
         return {"state": state, "method": self.method.name, "file": f"{self.files.tftpdir}/{self.method.main(self.node)}"}
 
 
+class Common(NamedTuple):
+    """Kernel lines that nodes have in common which have no rows of their own in `tables`, split where the node's name is in them."""
+
+    tables: tuple[str, ...]
+    parts: Mapping[str, Sequence[str]]
+
+    @classmethod
+    def of(cls, site: Site, node: str, lines: Mapping[str, str]) -> Common:
+        """Return what is in common, from the lines of one of the nodes."""
+        said = re.compile(f"(?<= )(?:NODE={re.escape(node)}|statelite\\.machine-id={machine_id(site, node)})(?= |$)")
+        return cls(tuple(site.consulted), {facing: said.split(line) for facing, line in lines.items()})
+
+    def lines(self, site: Site, node: str) -> dict[str, str]:
+        """Return the lines of another node."""
+        own = (f"NODE={node}", f"statelite.machine-id={machine_id(site, node)}")
+        return {facing: own[0].join(parts[:2]) + own[1] + own[1].join(parts[2:]) for facing, parts in self.parts.items()}
+
+
 class Planner:
     """The TFTP directories of a run with what is wanted in them; `faults` is everything that is wrong."""
 
@@ -55,6 +75,10 @@ class Planner:
         self.words: dict[str, list[Word]] = {}
         self._sets: dict[tuple[str, str | None], BootSet | None] = {}
         self.known = frozenset(site.nodes())
+        self.many = False
+        """Whether words are not kept, as there are too many nodes to tell them."""
+        self._loaders: set[str] = set()
+        self._common: dict[tuple[object, ...], Common] = {}
         self._wanted: list[Wanted] = []
         debug = site.setting("xcatdebugmode") in ("1", "2")
         self._web = Web(site.setting("httpport"), debug=debug)
@@ -92,7 +116,13 @@ class Planner:
             return None
         main = lines[method.facing[0] or ""]
         self.faults += self.checks.line(node, method, main)
+        if boot.image.name not in files.pairs:
+            rootimgdir = boot.image.rootimgdir
+            files.watched += [os.path.join(rootimgdir, "current"), rootimgdir, boot.generation.rootimg]
         files.pairs[boot.image.name] = boot.pair
+        loader = method.loader(boot.image.osarch)
+        if loader:
+            self._loaders.add(os.path.join(files.tftpdir, loader))
         if isinstance(method, Yaboot):
             self._yaboot(boot.image, files)
         state = SHELL if stopping else boot.state
@@ -106,13 +136,29 @@ class Planner:
         return wanted.about(state)
 
     def _lines(self, node: str, method: Method, boot: BootSet, stopping: bool) -> dict[str, str]:
-        """Return the kernel line for each word by which the loader knows its server."""
+        """Return the kernel line for each word by which the loader knows its server; nodes of the same groups have one in common."""
+        if not self.many:
+            return self._own_lines(node, method, boot, stopping)
+        key = (boot.image.name, method.name, stopping, *self.site.groups(node))
+        common = self._common.get(key)
+        if common is None or any(self.site.rows_of(table, node) for table in common.tables):
+            self.site.bound = False
+            self.site.consulted.clear()
+            lines = self._own_lines(node, method, boot, stopping)
+            made = Common.of(self.site, node, lines) if common is None and not self.site.bound else None
+            if made and all(len(parts) == 3 for parts in made.parts.values()):
+                self._common[key] = made
+            return lines
+        return common.lines(self.site, node)
+
+    def _own_lines(self, node: str, method: Method, boot: BootSet, stopping: bool) -> dict[str, str]:
         lines = {}
         for facing in method.facing if not boot.stub else method.facing[:1]:
             words = kernel_words(self.site, node, boot.root, facing)
             if stopping:
                 words.append(Word("shell", "state shell"))
-            self.words.setdefault(node, words)
+            if not self.many:
+                self.words.setdefault(node, words)
             lines[facing or ""] = line_of(words)
         return lines
 
@@ -172,6 +218,8 @@ class Planner:
         for wanted in self._wanted:
             web = self._web._replace(tftpdir=wanted.files.tftpdir)
             wanted.files.wanted[wanted.node] = wanted.make(self._target(wanted, own), web)
+        for files in self.directories.values():
+            files.watched += sorted(self._loaders)
         self.checks.warn_at_once()
 
     def _target(self, wanted: Wanted, own: set[tuple[str, str]]) -> Target:

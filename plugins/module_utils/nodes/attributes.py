@@ -43,6 +43,7 @@ def _unset(where: str, variable: str, node: str) -> SiteError:
 def _variable(site: Site, node: str, variable: str, where: str) -> str:
     """Return what one variable (without `$`) comes to."""
     if variable == "node":
+        site.bound = True
         return node
     table, dot, column = variable.partition(".")
     if not dot or not column:

@@ -20,6 +20,10 @@ NO_ADDRESS = "*NOIP*"
 
 def entries(site: Site, node: str) -> list[tuple[str, str]]:
     """Return `(address, name)` of each entry of mac.mac, `name` empty where none is written."""
+    return site.once(("mac", node), lambda: _entries(site, node))
+
+
+def _entries(site: Site, node: str) -> list[tuple[str, str]]:
     value = attribute(site, node, "mac", "mac")
     found = []
     for entry in (value.text if value else "").split("|"):

@@ -100,6 +100,8 @@ def names_node(written: str) -> bool:
 def _state_rows(site: Site, node: str, image: Image) -> list[tuple[str, Row]]:
     """Return the rows of the statelite table that hold for the node, the strongest first: node, groups; in each by image."""
     found: list[tuple[str, Row]] = []
+    site.consulted.add("statelite")
+    site.bound = site.bound or bool(site.rows_of("statelite", node))
     for holder, source in [(node, f"node {node}"), *((group, f"group {group}") for group in site.groups(node))]:
         ranked = []
         for row in site.rows_of("statelite", holder):

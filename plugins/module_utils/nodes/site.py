@@ -41,6 +41,10 @@ class Site:
         self._groups: dict[str, list[str]] | None = None
         self._addresses: dict[str, str] | None = None
         self._made: dict[Hashable, Any] = {}
+        self.consulted: set[str] = set()
+        """Tables that `attribute` looked into, for whoever empties this first."""
+        self.bound = False
+        """Whether something that was looked up is one node's own, for whoever sets this to False first."""
         self.joined_attributes = self._joined_attributes()
 
     def with_rows(self, table: str, rows: Sequence[Row]) -> Site:

@@ -69,14 +69,17 @@ def attribute(site: Site, node: str, table: str, column: str) -> Value | None:
 
     Raises SiteError when the value is an expression that cannot be computed.
     """
+    site.consulted.add(table)
     row = site.holder(table, node)
     if row is None or not row.get(column):
         groups = site.groups(node)
         found = site.once(("inherited", table, column, *groups), lambda: _found(site, node, table, column))
     else:
+        site.bound = True
         found = _found(site, node, table, column)
     if found is None or found.text[0] not in MARKS:
         return found
+    site.bound = True
     if (table, column) in PATHS and SLASHES.fullmatch(found.text):
         return found
     text = transform(found.text, node, f"table {table}, {found.source}, column {column}")

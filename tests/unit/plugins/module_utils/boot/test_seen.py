@@ -1,0 +1,131 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A second run on an unchanged site plans nothing anew, and whatever changed is found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ansible_collections.diskless.statelite.plugins.module_utils.boot import nodeset
+from ansible_collections.diskless.statelite.plugins.module_utils.boot.nodeset import NodesetPlan, read_and_plan
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.plan import Change
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.schema import TABLES
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.store import open_store
+from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.boot.server import Server
+
+
+class Known:
+    """A site in a database whose nodes have their boot files, and nodeset as the module runs it."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.server = Server(root)
+        self.database = str(root / "site.db")
+        self.planned = 0
+        with open_store(self.database) as store:
+            store.write([Change(TABLES[name], None, row) for name, rows in self.server.tables.items() for row in rows])
+        plan = nodeset.plan
+
+        def counted(*arguments: object) -> NodesetPlan:
+            self.planned += 1
+            return plan(*arguments)
+
+        monkeypatch.setattr(nodeset, "plan", counted)
+        self.run()
+
+    def run(self, **options: object) -> NodesetPlan:
+        found = read_and_plan({"site": self.database, "noderange": "compute", "state": "osimage", **options}, print)
+        if found.lines():
+            found.apply()
+        return found
+
+
+@pytest.fixture
+def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Known:
+    return Known(tmp_path, monkeypatch)
+
+
+def test_an_unchanged_site_is_known_again_and_told_alike(known: Known) -> None:
+    again = known.run()
+    assert known.planned == 1
+    assert again.lines() == [] and again.result()["nodes"]["n1"]["state"] == "statelite debian12-x86_64-compute"
+
+
+def a_file_is_edited(known: Known) -> None:
+    path = known.server.directory / "n1"
+    path.write_text(path.read_text().replace("FC=0", "FC=1"))
+
+
+def a_file_is_replaced_by_one_of_the_same_size_and_time(known: Known) -> None:
+    path = known.server.directory / "n1"
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    path.write_text(path.read_text().replace("FC=0", "FC=1"))
+    os.utime(path, ns=times)
+
+
+def a_link_is_gone(known: Known) -> None:
+    (known.server.directory / "0A4D000B").unlink()
+
+
+def a_link_leads_elsewhere(known: Known) -> None:
+    (known.server.directory / "0A4D000B").unlink()
+    (known.server.directory / "0A4D000B").symlink_to("n2")
+
+
+def the_kernel_is_gone(known: Known) -> None:
+    (known.server.tftp / "xcat/osimage/img1/1/kernel").unlink()
+
+
+def another_generation_is_published(known: Known) -> None:
+    known.server.generation(2)
+
+
+def a_row_is_written(known: Known) -> None:
+    with open_store(known.database) as store:
+        store.write([Change(TABLES["bootparams"], None, {"node": "n1", "addkcmdline": "quiet"})])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        a_file_is_edited,
+        a_file_is_replaced_by_one_of_the_same_size_and_time,
+        a_link_is_gone,
+        a_link_leads_elsewhere,
+        the_kernel_is_gone,
+        another_generation_is_published,
+        a_row_is_written,
+    ],
+)
+def test_what_changed_is_found_and_mended(known: Known, change: Callable[[Known], None]) -> None:
+    change(known)
+    assert known.run().lines()
+    assert known.run().lines() == []
+
+
+def test_another_question_is_planned(known: Known) -> None:
+    assert known.run(noderange="n1").lines() == [] and known.planned == 2
+    assert known.run(state="boot").lines() and known.planned == 3
+
+
+def test_many_nodes_of_the_same_groups_have_the_lines_of_few(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    names = [f"m{number}" for number in range(40)]
+    server.tables["nodelist"] += [{"node": name, "groups": "compute"} for name in names]
+    server.tables["mac"] += [{"node": name, "mac": f"52:54:00:78:00:{place:02x}"} for place, name in enumerate(names)]
+    server.tables["hosts"] += [{"node": name, "ip": f"10.78.0.{place}"} for place, name in enumerate(names)]
+    server.tables["nodehm"] = [{"node": "compute", "serialport": "0", "serialspeed": "115200"}, {"node": "m7", "serialport": "1"}]
+    server.tables["statelite"] = [
+        {"node": "compute", "statemnt": "$noderes.nfsserver:/srv/state"},
+        {"node": "m9", "statemnt": "/own/$node"},
+    ]
+    server.tables["bootparams"] = [{"node": "m8", "addkcmdline": "quiet"}]
+    server.nodeset()
+    together = {name: server.boot_file(name) for name in names}
+    for name in names:
+        server.nodeset(name)
+    assert {name: server.boot_file(name) for name in names} == together
+    assert "ttyS1" in together["m7"] and "quiet" in together["m8"] and "/own/m9" in together["m9"]
