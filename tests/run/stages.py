@@ -27,6 +27,7 @@ LONG = (
     "agent/test_proof.py",
     "plugins/module_utils/answer/test_original_client.py",
     "plugins/module_utils/lite/test_killed_served.py",
+    "plugins/module_utils/lite/test_renamed_cases.py",
     "plugins/module_utils/tables/test_killed_writers.py",
 )
 """Unit tests that `make check` leaves to the stage `units` of `make test`, which runs every one: more than half of the time of all."""
