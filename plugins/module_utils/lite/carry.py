@@ -21,7 +21,7 @@ S = "/.statelite"
 DONE, FAILED, SKIPPED, UNKNOWN = "done", "failed", "skipped", "unknown"
 NOT_DONE = (FAILED, SKIPPED)
 OWN_WORDS = "it leads to a directory that holds statelite's own"
-BATCHES = ("copies", "made", "links", "binds")
+BATCHES = ("copies", "made", "links", "points", "binds")
 """What waits for the end of a depth, in the order in which it is done then."""
 
 
@@ -53,6 +53,17 @@ def _joined(first: Callable[[], bytes], second: Callable[[], bytes]) -> Callable
     return lambda: first() + second()
 
 
+def rank_of(source: str) -> float:
+    """Return when copies of a source are made: the image's first."""
+    return float(source) if source.isdigit() else 0
+
+
+def ways_to(path: str) -> list[str]:
+    """Return the directories above a path, the top one first."""
+    parts = path.split("/")[1:-1]
+    return ["/" + "/".join(parts[:count]) for count in range(1, len(parts) + 1)]
+
+
 class Entries:
     """The state of entries.sh while it runs; `results` by path."""
 
@@ -62,6 +73,10 @@ class Entries:
         self.levels = levels
         self.results: dict[str, Result] = {}
         self.pending: dict[str, list[tuple[str, Callable[[], object]]]] = {kind: [] for kind in BATCHES}
+        self.ranks: dict[str, tuple[int, float]] = {}
+        """When the copy of an entry is made: what is laid over its source first, then the image's, then level by level."""
+        self.fresh: set[str] = set()
+        """Directories that this depth makes for what is copied later: the first copy gives them their attributes."""
 
     def _find_source(self, step: Step) -> tuple[str, str]:
         """Return (level number, default, none or UNKNOWN; the directory it is in)."""
@@ -192,36 +207,66 @@ class Entries:
             self.space.put(target, _unknown(step.kind, unread, step.storage))
             return UNKNOWN
         source, base = self._find_source(step)
-        new = f"{above_of(target)}/.statelite-new"
-        self.space.remove(new)
+        self.space.remove(f"{above_of(target)}/.statelite-new")
+        own = target[: -len(step.path)]
+        # What is missing is made aside with all its content, as `cp --parents` does, and renamed.
+        if source not in ("none", UNKNOWN) and self.space.exists(base + step.path):
+            self._on_the_way(own, step.path, base, source)
         return self._place_copy(step, source, base, target)
 
+    def _on_the_way(self, area: str, path: str, base: str, source: str) -> None:
+        """Have the directories above a place get attributes when its source's turn comes, as far as they are missing now."""
+        self.fresh.update(area + inside for inside in ways_to(path) if not self.space.stands(area + inside))
+        self.ranks[path] = (1, rank_of(source))
+        self._later("copies", path, self._like_source, area, path, base)
+
     def _mount_point(self, step: Step) -> None:
-        if step.kind == "d":
-            if not self.space.is_directory(step.path):
-                self.space.directory(step.path)
-        elif not self.space.exists(step.path):
-            self._make_empty(step.path, "f")
+        try:
+            if step.kind == "d":
+                if not self.space.is_directory(step.path):
+                    self.space.directory(step.path)
+            elif not self.space.exists(step.path):
+                self._make_empty(step.path, "f")
+        except StepError as error:
+            raise StepError(f"no mount point in its parent: {error}") from error
 
     def _failed(self, path: str, message: str, source: str = "-") -> None:
         before = self.results.get(path)
         self.results[path] = Result(FAILED, before.source if before else source, before.message if before and before.message else message)
 
+    def _fill(self, step: Step, target: str) -> str:
+        """A volatile place of its own gets its content, and with it the directories above."""
+        source, base = self._find_source(step)
+        if source == "none":
+            self._later("made", step.path, self._make_empty, target, step.kind)
+            return "created"
+        if source == UNKNOWN or not self.space.exists(base + step.path):
+            return self._place_copy(step, source, base, target)
+        found = self.space.lookup(base + step.path)
+        laid = step.kind == "d" and step.path not in self.plan.copies and "ALL" not in self.plan.copies
+        laid = laid and found is not None and found.inode.kind == "d" and bool(found.inode.names)
+        self.ranks[step.path] = (0, 0) if laid else (1, rank_of(source))
+        self._later("copies", step.path, self._copy_below, target[: -len(step.path)], step, base, source)
+        return source
+
+    def _join(self, step: Step, target: str) -> str:
+        """A composed file at a place of its own; the directories above are those of its first piece."""
+        area = target[: -len(step.path)]
+        missing = [area + inside for inside in ways_to(step.path) if not self.space.stands(area + inside)]
+        source = self._compose(step, target)
+        if source not in ("created", UNKNOWN):
+            first = source.split("+")[0]
+            base = next((level.point or "" for level in self.levels if level.number == first), "/.default")
+            self.fresh.update(missing)
+            self._on_the_way(area, step.path, base, first)
+        return source
+
     def _top(self, step: Step) -> str:
         target, source, unknown = f"{S}/{step.place}", "-", None
         if step.storage == "tmpfs":
-            source, base = self._find_source(step)
-            if source == "none":
-                source = "created"
-                self._later("made", step.path, self._make_empty, target, step.kind)
-            elif source == UNKNOWN:
-                self._place_copy(step, source, base, target)
-            elif self.space.exists(base + step.path):
-                self._later("copies", step.path, self._copy_below, step, base, source)
-            else:
-                self._place_copy(step, source, base, target)
+            source = self._fill(step, target)
         elif step.storage == "con":
-            source = self._compose(step, target)
+            source = self._join(step, target)
         elif step.storage in (PERSISTENT, LOCALDISK):
             source = self._keep_state(step, target)
         elif step.storage == "ro":
@@ -232,6 +277,8 @@ class Entries:
                 self._failed(step.path, "neither a level nor the image has it", source)
         if step.attach in ("image", "symlink") and not self.space.is_link(step.path):
             self._failed(step.path, "the image has no link here: run liteimg", source)
+        if step.path in self.results:
+            return source
         if step.attach == "symlink":
             self._later("links", step.path, self._link, target, step.path, unknown)
         elif step.attach == "bind" and (step.storage, source, step.place) != ("ro", "default", "-"):
@@ -259,12 +306,11 @@ class Entries:
                 self.space.put(target, _unknown(step.kind, base))
             return source
         if step.storage == "con":
-            source = self._compose(step, target)
+            source = self._join(step, target) if step.attach == "bind" else self._compose(step, target)
         elif step.storage in (PERSISTENT, LOCALDISK):
             source = self._keep_state(step, target)
         elif step.storage == "tmpfs":
-            source, base = self._find_source(step)
-            source = self._place_copy(step, source, base, target)
+            source = self._fill(step, target)
         elif step.storage == "ro":
             source, base = self._find_source(step)
             target = base + step.path
@@ -272,22 +318,24 @@ class Entries:
             if source == "none":
                 raise StepError("neither a level nor the image has it")
         if step.attach == "bind":
-            try:
-                self._mount_point(step)
-            except StepError as error:
-                raise StepError(f"no mount point in its parent: {error}") from error
+            self._later("points", step.path, self._mount_point, step)
             self._bind(step, target, unknown)
         return source
 
-    def _copy_below(self, step: Step, base: str, source: str) -> None:
-        """As `cp -aH --parents`: the directories above a copy get the modes and owners that they have in its source."""
-        area = f"{S}/tmpfs" if step.attach == "image" else f"{S}/system/bound"
-        parts = step.path.split("/")[1:-1]
-        for count in range(1, len(parts) + 1):
-            inside = "/" + "/".join(parts[:count])
-            made, like = self.space.directory(area + inside), self.space.lookup(base + inside)
-            if like is not None and made.inode.backing == "tmpfs":
+    def _like_source(self, area: str, path: str, base: str) -> None:
+        """Directories above a place that are made for it get the modes and owners that they have in its source."""
+        for inside in ways_to(path):
+            way = area + inside
+            if way not in self.fresh and self.space.stands(way):
+                continue
+            self.fresh.discard(way)
+            made, like = self.space.directory(way), self.space.lookup(base + inside)
+            if like is not None and made.inode.backing in ("tmpfs", PERSISTENT, LOCALDISK):
                 made.inode.mode, made.inode.owner, made.inode.group = like.inode.mode, like.inode.owner, like.inode.group
+
+    def _copy_below(self, area: str, step: Step, base: str, source: str) -> None:
+        """As `cp -aH --parents`."""
+        self._like_source(area, step.path, base)
         self._copy_one(base + step.path, area + step.path, source)
 
     def _link(self, text: str, path: str, unknown: Inode | None) -> None:
@@ -306,10 +354,13 @@ class Entries:
             self._failed(path, str(error))
 
     def _finish_depth(self) -> None:
+        self.pending["copies"].sort(key=lambda each: self.ranks[each[0]])
         for batch in BATCHES:
             for path, action in self.pending[batch]:
-                self._guarded(path, action)
+                if batch in ("copies", "made") or path not in self.results or self.results[path].status != FAILED:
+                    self._guarded(path, action)
             self.pending[batch].clear()
+        self.fresh.clear()
 
     def carry_out(self) -> None:
         """The entries of the plan, depth by depth."""

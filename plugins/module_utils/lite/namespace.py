@@ -9,6 +9,7 @@ inside the node's root, so that a link in an image or a level leads where it wou
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -202,7 +203,11 @@ class Namespace:
                 if part in spot.inode.names:
                     raise StepError(f"{place}: File exists")
                 self._must_be_writable(spot, place)
-                found = Spot(spot.mount, spot.inode.put(part, Inode("d", mode, backing=spot.inode.backing, origin="created")))
+                made = Inode("d", mode, backing=spot.inode.backing, origin="created")
+                if spot.inode.mode & stat.S_ISGID:
+                    # A directory made in one that has the bit has it too, and its group.
+                    made.mode, made.group = mode | stat.S_ISGID, spot.inode.group
+                found = Spot(spot.mount, spot.inode.put(part, made))
             elif found.inode.kind != "d":
                 raise StepError(f"{place}: Not a directory")
             spot = found

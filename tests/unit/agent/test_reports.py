@@ -87,6 +87,19 @@ def test_a_statelite_without_inodes_is_told_for_each_entry(tmp_path: Path, pki: 
     assert report["room"]["inodes_used"] == 150
 
 
+@pytest.mark.parametrize("attachment", ["link", "bind"])
+def test_what_is_created_without_room_is_not_called_done(attachment: str, tmp_path: Path, pki: Path) -> None:
+    node = node_with(tmp_path, pki, {f"/srv/new{number}{kind}": f"{attachment},tmpfs" for number, kind in enumerate(["", "/"] * 60)})
+    node.tables["site"].append({"key": "litetmpfsinodes", "value": "90"})
+    node.lay_out()
+    boot = node.boot(STATE)
+    entries = json.loads((tmp_path / "spool" / "n1.json").read_text())["report"]["entries"]
+    short = [entry for entry in entries if entry["status"] == "failed"]
+    assert len(entries) == 120
+    assert 20 < len(short) < 120, boot.log
+    assert all("No space left on device" in entry["message"] for entry in short)
+
+
 def test_levels_whose_servers_are_down_cost_their_time_once_and_are_named_with_it(tmp_path: Path, pki: Path) -> None:
     levels = [{"priority": str(number), "directory": f"10.0.0.{number}:/lt"} for number in (6, 7, 8)]
     node = node_with(tmp_path, pki, {"/etc/hosts": ""}, litetree=[*levels, {"priority": "9", "directory": "10.0.0.2:/common"}])

@@ -67,7 +67,8 @@ plan_basics() { # tmpfs size, node name and image of the plan; state; local disk
 }
 
 carry_out() { # the entries of the plan
-    cp "$PLAN" "$S/system/plan" && cp "$here/entries.sh" "$here/overlays.sh" "$S/system" || return 1
+    cp "$PLAN" "$S/system/plan" && cp "$here/entries.sh" "$here/batches.sh" "$here/overlays.sh" "$here/attach.sh" "$here/pieces.pl" "$S/system" \
+        || return 1
     # What the agent writes while it works lies apart: entries may fill /.statelite, and then it must still be able to say so.
     rm -rf "$RUN/work" && mkdir "$RUN/work" && mount --bind "$RUN/work" "$S/system/work" || return 1
     modprobe -q overlay 2> /dev/null || :

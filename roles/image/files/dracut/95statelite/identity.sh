@@ -54,8 +54,13 @@ set_identity() {
 link_mounts() { # what is mounted is the kernel's to say: a file where a volatile /etc/mtab is kept becomes a link to that
     while IFS=$TAB read -r kind place _; do
         [ "$kind" = mounts ] || continue
-        if [ -f "$S/$place" ] && [ ! -L "$S/$place" ]; then
-            ln -sf /proc/self/mounts "$S/$place" || note '/etc/mtab is left as it is'
+        there=$S/$place
+        # What is bound and lies over its source is seen at its own path alone.
+        case $place in
+            system/b*) [ -e "$there" ] || [ -L "$there" ] || { place=/${place#system/*/} && inside "${place%/*}" && there=$there/${place##*/}; } ;;
+        esac
+        if [ -f "$there" ] && [ ! -L "$there" ]; then
+            ln -sf /proc/self/mounts "$there" || note '/etc/mtab is left as it is'
         fi
     done < "$PLAN"
 }

@@ -36,9 +36,10 @@ install() {
     inst_hook cmdline 91 "${moddir:?}/statelite-imgurl.sh"
     inst_hook pre-pivot 50 "${moddir:?}/statelite-pre-pivot.sh"
     local file
-    for file in agent words service mounts localdisk entries overlays identity lease memory report prove; do
+    for file in agent words service mounts localdisk entries batches overlays attach identity lease memory report prove; do
         inst_simple "${moddir:?}/$file.sh" "/usr/lib/statelite/$file.sh"
     done
+    inst_simple "${moddir:?}/pieces.pl" /usr/lib/statelite/pieces.pl
     [[ -e ${dracutsysrootdir-}/etc/statelite/ca.pem ]] && inst_simple /etc/statelite/ca.pem
     mkdir -p "${initdir:?}/etc/statelite" "${initdir:?}/etc/cmdline.d"
     # A node's clock is never behind the day its initramfs was made (decisions.md, The node).

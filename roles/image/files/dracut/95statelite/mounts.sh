@@ -12,7 +12,7 @@ export TROUBLE
 
 mount_statelite() {
     mount -t tmpfs -o size=25%,mode=0755 statelite "$S" || return 1
-    mkdir -p "$S/tmpfs" "$S/persistent" "$S/mnt" "$S/image" "$S/system/work" "$S/system/bound"
+    mkdir -p "$S/tmpfs" "$S/persistent" "$S/mnt" "$S/image" "$S/system/work" "$S/system/bound" "$S/system/below"
     # Not recursive: below /.statelite/image nothing is mounted, so defaults of bind entries stay readable there.
     mount --bind "$NEWROOT" "$S/image"
 }
