@@ -21,7 +21,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.apply.treelist 
 DATED = re.compile(
     r".*/(pkgcache\.bin|srcpkgcache\.bin|ld\.so\.cache|aux-cache|AutoInstalled|(rpmdb|history)\.sqlite(-wal|-shm)?)|/var/log/.*"
 )
-VOLATILE = ("built", "packages_read", "seconds", "generation", "digests", "built_on")
+VOLATILE = ("built", "packages_read", "seconds", "seconds_of", "from_nothing", "initramfs_anew", "generation", "digests", "built_on")
 
 
 def shown(line: list[object]) -> list[object]:
