@@ -88,10 +88,9 @@ def stateless_is_up(lab: Lab, node: Node) -> None:
 def statelite_is_set(lab: Lab, node: Node) -> None:
     """Let the image's root be in memory, pack it as it is laid out, and have the node boot it."""
     with lab.progress.stage(f"the image is packed as it is laid out, and nodeset has {node.name} boot it", lab.run / "modules.log"):
-        lab.box.command("apt-get install --yes --quiet squashfs-tools", limit=120)
         row = dict(ask(lab.box, "osimage_info", {"imagename": [IMAGE]})["rows"][0], rootfstype="ramdisk")
         ask(lab.box, "osimage", {"rows": [row]})
-        ask(lab.box, "packimage", {"image": IMAGE, "method": "squashfs"})
+        ask(lab.box, "packimage", {"image": IMAGE, "method": "tar", "compress": "zstd"})
         ask(lab.box, "nodeset", {"noderange": node.name, "state": f"statelite={IMAGE}"})
 
 
@@ -101,7 +100,7 @@ def statelite_is_up(lab: Lab, node: Node) -> None:
         done = lab.talk.wait_until_up(node, BOOT_LIMIT)
         said = lab.talk.ask(node, QUESTIONS)
     name = node.name
-    lab.saw("root in memory: it is the packed image itself, read-only", name, said["root"], r"squashfs\s+ro .*")
+    lab.saw("root in memory: a file system in memory, read-only", name, said["root"], r"tmpfs\s+ro .*")
     lab.saw("root in memory: systemctl is-system-running; failed units (none)", name, said["state"], "running")
     lab.saw("root in memory: it refuses a write", name, said["write"], r"(?!.*WRITTEN).*Read-only file system.*")
     mounts = said["nfs"].split()

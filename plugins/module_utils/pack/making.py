@@ -28,7 +28,7 @@ from ..image.mounts import DIE_WITH_US
 from ..lite.treeplan import JOURNAL, Wanted, plan_tree
 from .formats import ARCHIVES, FILE_MARK, RAMDISK_MARK, Form
 from .selection import Selection, select
-from .staging import XATTR_ARCHIVE, Found, copy, look, remove, settle, stamp, unfit, with_attributes
+from .staging import XATTR_ARCHIVE, Found, copy, look, remove, settle, stamp, unfit, with_attributes, with_lists
 
 NEVER_PACKED = tuple(
     Pattern(text) for text in ("./.statelite*", "./.default*", "./.statebackup*", "./etc/init.d/statelite", "./etc/rc.sysinit.backup")
@@ -97,7 +97,7 @@ def make(generation: Generation, kind: str, order: Order) -> Made:
         moment = _moment(order, generation, kept)
         settle(tree, kept.entries, moment)
         attributed = with_attributes(tree, kept.entries)
-        unfit(kept.entries, attributed, order.form.method, tree)
+        unfit(kept.entries, attributed, order.form.method, generation.rootimg, kind == RAMDISK)
         output = os.path.join(work, OUTPUT)
         _write(order, tree, output, kept, attributed, moment)
         record = {
@@ -149,11 +149,14 @@ def _write(order: Order, tree: str, output: str, kept: Found, attributed: Mappin
     environment = {"SOURCE_DATE_EPOCH": str(moment)}
     ours = [*DIE_WITH_US, str(os.getpid())]
     if form.method not in ARCHIVES:
+        lists = with_lists(attributed) if form.method == "squashfs" else {}
+        if lists:
+            _apart(order, tree, kept, _ordered(kept, True), lists, moment)
         command = [*ours, *form.maker(tree, output, ONE_UUID)]
         run_command(command, limit=order.limit, mend=MEND, environment=environment, name=form.tools[0])
         return
     # A directory comes after what is in it in a cpio, so that unpacking leaves it its own time; tar sees to that by itself.
-    paths = sorted(kept.entries, key=lambda path: os.fsencode(path).split(b"/"), reverse=form.method == "cpio")
+    paths = _ordered(kept, form.method == "cpio")
     if form.method == "cpio" and attributed:
         paths = _apart(order, tree, kept, paths, attributed, moment)
     listing = f"{output}.list"
@@ -163,8 +166,12 @@ def _write(order: Order, tree: str, output: str, kept: Found, attributed: Mappin
     run_pipeline(stages, output, limit=order.limit, mend=MEND, source=listing, environment=environment, cwd=tree)
 
 
+def _ordered(kept: Found, children_first: bool) -> list[str]:
+    return sorted(kept.entries, key=lambda path: os.fsencode(path).split(b"/"), reverse=children_first)
+
+
 def _apart(order: Order, tree: str, kept: Found, paths: Sequence[str], attributed: Mapping[str, Sequence[str]], moment: int) -> list[str]:
-    """Put what has extended attributes into a tar in the tree, for cpio has no place for them; return what cpio takes itself.
+    """Put what has attributes that the format has no place for into a tar in the tree; return what a cpio takes itself.
 
     All names of a file go together. Directories are in both: the tar sets their attributes, and the times that unpacking changed.
     """

@@ -22,7 +22,8 @@ LARGEST_IN_CPIO = 0xFFFFFFFF
 """Bytes of a file: the newc format has eight hexadecimal digits for them."""
 
 XATTR_ARCHIVE = ".statelite-xattrs.tar"
-"""In a cpio, which has no place for extended attributes: the files that have some, as a tar that the node unpacks last."""
+"""In a cpio, which has no place for extended attributes, and in a squashfs, which has none for access lists: the files that have
+some, as a tar that the node unpacks last, into its own memory."""
 
 LABEL = "security.selinux"
 ACL_PREFIX = "system.posix_acl_"
@@ -159,8 +160,18 @@ def with_attributes(tree: str, entries: Iterable[str]) -> dict[str, list[str]]:
     return {path: sorted(names) for path, names in found.items() if names}
 
 
-def unfit(entries: Mapping[str, os.stat_result], attributed: Mapping[str, Sequence[str]], method: str, tree: str) -> None:
-    """Raise SiteError for what the format cannot hold, each by its path: nothing is left out of a pack without a word."""
+def with_lists(attributed: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    """Return the paths that have access lists (POSIX ACL)."""
+    return {path: names for path, names in sorted(attributed.items()) if any(name.startswith(ACL_PREFIX) for name in names)}
+
+
+def unfit(
+    entries: Mapping[str, os.stat_result], attributed: Mapping[str, Sequence[str]], method: str, tree: str, read_only: bool = False
+) -> None:
+    """Raise SiteError for what the format cannot hold, each by its path: nothing is left out of a pack without a word.
+
+    `read_only` says that the node mounts the file system without a layer, so that nothing can be added to it there.
+    """
     faults = []
     if method == "cpio":
         mend = "Pack as tar, squashfs or erofs, or exclude the file"
@@ -169,13 +180,9 @@ def unfit(entries: Mapping[str, os.stat_result], attributed: Mapping[str, Sequen
             for path, found in entries.items()
             if stat.S_ISREG(found.st_mode) and found.st_size > LARGEST_IN_CPIO
         ]
-        if f"./{XATTR_ARCHIVE}" in entries:
-            faults.append(Fault(f"{tree}/{XATTR_ARCHIVE}", "the name is packimage's own", "Remove or exclude it"))
-    if method == "squashfs":
+    if f"./{XATTR_ARCHIVE}" in entries:
+        faults.append(Fault(f"{tree}/{XATTR_ARCHIVE}", "the name is packimage's own", "Remove or exclude it"))
+    if method == "squashfs" and read_only:
         mend = "Pack as cpio, tar or erofs, or take the access list away (setfacl --remove-all)"
-        faults += [
-            Fault(f"{tree}{path[1:]}", "squashfs holds no access lists (POSIX ACL)", mend)
-            for path, names in sorted(attributed.items())
-            if any(name.startswith(ACL_PREFIX) for name in names)
-        ]
+        faults += [Fault(f"{tree}{path[1:]}", "squashfs holds no access lists (POSIX ACL)", mend) for path in with_lists(attributed)]
     raise_faults(faults)

@@ -199,6 +199,17 @@ def test_a_statelite_root_in_memory_is_written_only_where_its_entries_say(tmp_pa
     assert boot.text("mounted").split()[0] == {"cpio": "tmpfs", "squashfs": "squashfs"}[method]
 
 
+def test_an_access_list_is_kept_in_the_layer_over_a_squashfs(tmp_path: Path, pki: Path) -> None:
+    packed = Packed(tmp_path, pki)
+    subprocess.run(["setfacl", "--modify", "u:1234:r", str(packed.node.root / "opt/tool")], check=True)
+    content = packed.pack(method="squashfs", compress="zstd")
+    with packed.node.answering() as service, web(content) as (port, _handler):
+        boot = packed.boot(port, service.port)
+    assert boot.status == 0, boot.log
+    assert "system.posix_acl_access" in boot.text("attributes")
+    assert reads(boot)["opt/tool"] == "tool "
+
+
 def broken_off(handler: Any) -> None:
     handler.answer(200, handler.content[: len(handler.content) // 2], length=len(handler.content))
     handler.close_connection = True

@@ -100,12 +100,14 @@ unpack() { # $1 how: into a tmpfs, of which a tmpfs's own share of the memory is
         || trouble "no tmpfs for the root (rootlimit=$ROOTLIMIT rootflags=$ROOTFLAGS)" "$RUN/said" || return 1
     unpacked_stream | (cd "$NEWROOT" && "$1") 2> "$RUN/said" || trouble "${PACKED##*/} can't be unpacked" "$RUN/said" || return 1
     [ ! -e "$RUN/broken" ] || trouble "${PACKED##*/} can't be uncompressed" "$RUN/broken.said" || return 1
-    if [ -e "$NEWROOT/$XATTRS" ]; then
-        # A cpio has no place for capabilities and other extended attributes: what has some is in a tar of its own (packimage).
-        (cd "$NEWROOT" && untar --file="$XATTRS") 2> "$RUN/said" || trouble "the extended attributes of ${PACKED##*/} can't be set" "$RUN/said" || return 1
-        rm -f "$NEWROOT/$XATTRS"
-    fi
+    set_attributes || return 1
     umount "$HELD" # the memory of the packed image
+}
+
+set_attributes() { # a cpio has no place for capabilities, a squashfs none for access lists: what has some is in a tar of its own (packimage)
+    [ -e "$NEWROOT/$XATTRS" ] || return 0
+    (cd "$NEWROOT" && untar --file="$XATTRS") 2> "$RUN/said" || trouble "the extended attributes of ${PACKED##*/} can't be set" "$RUN/said" || return 1
+    rm -f "$NEWROOT/$XATTRS"
 }
 
 mount_packed() { # $1 file system: the packed image itself, and over it, for a stateless node, a tmpfs
@@ -125,7 +127,8 @@ mount_packed() { # $1 file system: the packed image itself, and over it, for a s
     # The root directory has the mode and owner that it has below.
     chmod --reference="$lower" "$upper/written" && chown --reference="$lower" "$upper/written"
     mount -t overlay -o "lowerdir=$lower,upperdir=$upper/written,workdir=$upper/work" root "$NEWROOT" 2> "$RUN/said" \
-        || trouble "no overlay over ${PACKED##*/}" "$RUN/said"
+        || trouble "no overlay over ${PACKED##*/}" "$RUN/said" || return 1
+    set_attributes
 }
 
 stateless_root() { # what the agent needs of a root that is not laid out
