@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import mmap
 import os
 import signal
 from pathlib import Path
@@ -163,6 +165,27 @@ def test_what_a_killed_run_left_is_finished_whichever_step_it_was_at(tmp_path):
             assert root.listdir("/") == ["etc", "new"]
             assert root.listdir("/new") == ["empty", "hosts", "link", "text"]
             assert root.read("/new/text") == b"two\n"
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_where_no_file_can_be_mapped_marks_are_written(failing, image, tmp_path, monkeypatch):
+    def refused(*_told):
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+
+    monkeypatch.setattr(mmap, "mmap", refused)
+    before = {path: item[:3] + item[4:] for path, item in snapshot(image).items()}
+    journal, seen = Journal(str(tmp_path / "journal")), []
+    monkeypatch.setattr(journal, "_step", lambda *told, step=journal._step: (seen.append(Path(journal.marks).read_bytes()), step(*told)))
+    todo = steps(tmp_path / "aside")[:6]
+    with Root(str(image)) as root:
+        if failing:
+            with pytest.raises(SiteError, match="changed by somebody else"):
+                journal.run(root, [*todo, Move("/nowhere", "/no")])
+            assert {path: item[:3] + item[4:] for path, item in snapshot(image).items()} == before
+        else:
+            journal.run(root, todo)
+            assert seen == [b"." * done + bytes(len(todo) - done) for done in range(len(todo))]
+        assert journal.pending() is None
 
 
 def test_a_failing_step_takes_the_ones_before_it_back(image, tmp_path):
