@@ -172,7 +172,7 @@ def compare(work: Path, debian: Path) -> bool:
 
 def main() -> None:
     debian = Path(sys.argv[1]) if len(sys.argv) > 1 else mirror()
-    with tempfile.TemporaryDirectory(prefix="statelite-bench-", dir=ROOT / "build") as name:
+    with tempfile.TemporaryDirectory(prefix="statelite-genimage-", dir=ROOT / "build") as name:
         try:
             good = compare(Path(name), debian)
         finally:
