@@ -208,10 +208,10 @@ class Entries:
             return UNKNOWN
         source, base = self._find_source(step)
         self.space.remove(f"{above_of(target)}/.statelite-new")
-        own = target[: -len(step.path)]
+        area = target[: -len(step.path)]
         # What is missing is made aside with all its content, as `cp --parents` does, and renamed.
         if source not in ("none", UNKNOWN) and self.space.exists(base + step.path):
-            self._on_the_way(own, step.path, base, source)
+            self._on_the_way(area, step.path, base, source)
         return self._place_copy(step, source, base, target)
 
     def _on_the_way(self, area: str, path: str, base: str, source: str) -> None:
