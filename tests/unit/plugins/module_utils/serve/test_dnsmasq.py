@@ -69,13 +69,12 @@ def test_a_node_with_another_tftp_server_is_sent_there(tmp_path: Path) -> None:
 def test_each_method_has_its_loader_for_the_machine_that_asks(tmp_path: Path) -> None:
     nodes = {"noderes": [{"node": "n1", "netboot": "grub2-http"}, {"node": "n2", "netboot": "xnba"}]}
     lines = planned(tmp_path, nodes).text.splitlines()
+    by_network = "dhcp-boot=tag:statelite,tag:statelite-grub2,tag:statelite-10-77-0-0"
     assert [line for line in lines if "tag:statelite-grub2" in line] == [
         "dhcp-boot=tag:statelite,tag:statelite-grub2,tag:statelite-efi-x64,boot/grub2/grub2.x86_64",
         "dhcp-boot=tag:statelite,tag:statelite-grub2,tag:statelite-efi-arm64,boot/grub2/grub2.aarch64",
-        "dhcp-boot=tag:statelite,tag:statelite-grub2,tag:statelite-10-77-0-0,tag:statelite-http-x64"
-        ",http://10.77.0.1/tftpboot/boot/grub2/grub2.x86_64",
-        "dhcp-boot=tag:statelite,tag:statelite-grub2,tag:statelite-10-77-0-0,tag:statelite-http-arm64"
-        ",http://10.77.0.1/tftpboot/boot/grub2/grub2.aarch64",
+        f"{by_network},tag:statelite-http-x64,http://10.77.0.1/tftpboot/boot/grub2/grub2.x86_64",
+        f"{by_network},tag:statelite-http-arm64,http://10.77.0.1/tftpboot/boot/grub2/grub2.aarch64",
     ]
     assert [line for line in lines if "tag:statelite-xnba" in line] == [
         "dhcp-boot=tag:statelite,tag:statelite-xnba,tag:statelite-ipxe,xcat/xnba/boot.ipxe",
