@@ -46,6 +46,9 @@ LIBRARIES = re.compile(r"/(?:libnss|libnfsidmap|libgcc_s|libkmod|libfido|libcryp
 
 MERGED = re.compile(r"^(bin|sbin|lib|lib32|lib64|libx32)/")
 MODULES = "/usr/lib/dracut/modules.d"
+ASKED_FOR = re.compile(r"[0-9]*debug")
+"""A module of many programs that comes in only where a person asks for it; genimage does not."""
+
 LISTED = (
     'case $(od -An -tx1 -N4 "$1" | tr -d " ") in 28b52ffd) zstd -dc "$1" ;; 1f8b*) gzip -dc "$1" ;; *) exit 1 ;; esac | cpio -t 2>/dev/null'
 )
@@ -77,7 +80,7 @@ def words_of_dracut(root: Root) -> str:
     texts = [
         root.read(f"{MODULES}/{name}/module-setup.sh") or b""
         for name in names_in(root, MODULES)
-        if root.lstat(f"{MODULES}/{name}/module-setup.sh") is not None
+        if not ASKED_FOR.fullmatch(name) and root.lstat(f"{MODULES}/{name}/module-setup.sh") is not None
     ]
     return b"\n".join(texts).decode(errors="replace")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.root import Root
 from ansible_collections.diskless.statelite.plugins.module_utils.image.kept import (
     drop_kept,
     invalidate,
@@ -19,7 +20,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.image.kept impo
     record_kept,
     why_from_nothing,
 )
-from ansible_collections.diskless.statelite.plugins.module_utils.image.reuse import changed_inputs, normal, touched
+from ansible_collections.diskless.statelite.plugins.module_utils.image.reuse import changed_inputs, normal, touched, words_of_dracut
 
 INPUTS: dict[str, Any] = {
     "definition": {"osvers": "debian12", "osarch": "x86_64", "profile": "compute", "provmethod": "statelite"},
@@ -130,3 +131,14 @@ def test_only_packages_may_differ_for_an_initramfs_to_stay() -> None:
     assert changed_inputs(INPUTS, with_change(pkglist={"install": []})) == ""
     assert changed_inputs(INPUTS, with_change(files={}, postinstall=[["/script"]])) == "files, postinstall"
     assert changed_inputs(INPUTS, with_change(otherpkglist={})) == ""
+
+
+def test_programs_of_a_module_that_nobody_asks_for_count_for_nothing(tmp_path: Path) -> None:
+    for name, program in (("95debug", "rsync"), ("99base", "less")):
+        place = tmp_path / "usr/lib/dracut/modules.d" / name
+        place.mkdir(parents=True)
+        (place / "module-setup.sh").write_text(f"inst_multiple -o {program}\n")
+    with Root(str(tmp_path)) as root:
+        words = words_of_dracut(root)
+    assert touched(["/usr/bin/rsync"], set(), words) == ""
+    assert touched(["/usr/bin/less"], set(), words) == "usr/bin/less"
