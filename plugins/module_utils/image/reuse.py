@@ -45,6 +45,9 @@ LIBRARIES = re.compile(r"/(?:libnss|libnfsidmap|libgcc_s|libkmod|libfido|libcryp
 """Libraries that dracut takes in by a pattern."""
 
 MERGED = re.compile(r"^(bin|sbin|lib|lib32|lib64|libx32)/")
+LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+"""Directories to packages, links to directories in a system that has merged them: what they are does not change with a package."""
+
 MODULES = "/usr/lib/dracut/modules.d"
 ASKED_FOR = re.compile(r"[0-9]*debug")
 """A module of many programs that comes in only where a person asks for it; genimage does not."""
@@ -88,7 +91,7 @@ def words_of_dracut(root: Root) -> str:
 def touched(paths: Iterable[str], inside: set[str], words: str) -> str:
     """Return the first path that may change the initramfs, empty for none (pure)."""
     named = set(re.findall(r"[\w.+-]+", words))
-    for path in sorted({normal(each) for each in paths}):
+    for path in sorted({normal(each) for each in paths}.difference(LINKS)):
         program = path.startswith(("usr/bin/", "usr/sbin/", "usr/libexec/")) and os.path.basename(path) in named
         if path in inside or path.startswith(DECIDING) or LIBRARIES.search(f"/{path}") or program:
             return path

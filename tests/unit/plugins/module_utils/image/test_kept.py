@@ -123,8 +123,8 @@ def test_what_dracut_takes_in_or_decides_by_makes_another_initramfs(path: str) -
 
 
 def test_what_dracut_does_not_look_at_leaves_the_initramfs() -> None:
-    paths = ["/usr/bin/less", "/usr/share/doc/less/copyright", "/etc/lessrc", "/usr/lib/x86_64-linux-gnu/libedit.so.2"]
-    assert touched(paths, {"usr/bin/ip"}, "inst_multiple -o arping curl\n") == ""
+    paths = ["/lib", "/usr/bin/less", "/usr/share/doc/less/copyright", "/etc/lessrc", "/usr/lib/x86_64-linux-gnu/libedit.so.2"]
+    assert touched(paths, {"lib", "usr/bin/ip"}, "inst_multiple -o arping curl\n") == ""
 
 
 def test_only_packages_may_differ_for_an_initramfs_to_stay() -> None:
