@@ -123,37 +123,6 @@ def test_the_client_of_dracut_can_not_give_the_address_a_lifetime_again(lease: P
     assert not (tmp_path / "released").exists()
 
 
-def test_networkmanager_of_the_initramfs_leaves_its_address_and_that_of_the_root_lets_it_alone(tmp_path: Path) -> None:
-    managed, net = tmp_path / "managed", tmp_path / "net"
-    for index, name in (("7", INTERFACE), ("8", "other0")):
-        (net / name).mkdir(parents=True)
-        (net / name / "ifindex").write_text(f"{index}\n")
-    (managed / "devices").mkdir(parents=True)
-    (managed / "system-connections").mkdir()
-    (managed / "system-connections/default_connection.nmconnection").write_text("[connection]\n")
-    (managed / "devices/7").write_text("[device]\nmanaged=true\nconnection-uuid=1-2-3\n")
-    (managed / "devices/8").write_text("[device]\nmanaged=unknown\n")
-    (managed / "no-stub-resolv.conf").write_text("nameserver 10.5.5.1\n")
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/systemctl").write_text('#!/bin/sh\necho "$*" >> "$WORK/asked"\n')
-    (tmp_path / "bin/systemctl").chmod(0o755)
-    script = f"""
-        export WORK STATELITE_MANAGED="$WORK/managed" STATELITE_NET="$WORK/net"
-        ip link add {INTERFACE} type bridge
-        ip addr add 10.5.5.5/24 dev {INTERFACE} valid_lft 120 preferred_lft 120
-        . "$AGENT/lease.sh"
-        . "$AGENT/identity.sh"
-        keep_address
-        ip -4 addr show dev {INTERFACE}
-    """
-    assert "valid_lft forever" in run(tmp_path, script, "--net")
-    assert (tmp_path / "asked").read_text() == "stop nm-initrd.service\n"
-    assert "managed=0" in (managed / f"conf.d/95-statelite-{INTERFACE}.conf").read_text()
-    assert [path.name for path in (managed / "conf.d").iterdir()] == [f"95-statelite-{INTERFACE}.conf"]
-    assert [path.name for path in (managed / "devices").iterdir()] == ["8"]
-    assert list((managed / "system-connections").iterdir()) == []
-
-
 def test_an_image_without_a_client_keeps_the_address_alone(lease: Path, tmp_path: Path) -> None:
     script = f"""
         ip link add {INTERFACE} type bridge

@@ -68,8 +68,6 @@ link_mounts() { # what is mounted is the kernel's to say: a file where a volatil
 dhcp_resolver() { # what DHCP said, from where dracut's client left it
     if [ -s /etc/resolv.conf ]; then
         cat /etc/resolv.conf
-    elif [ -s "$MANAGED/no-stub-resolv.conf" ]; then
-        cat "$MANAGED/no-stub-resolv.conf"
     else
         cat /tmp/net.*.resolv.conf 2> /dev/null
     fi
