@@ -16,9 +16,11 @@ from ansible_collections.diskless.statelite.plugins.module_utils.nodes.images im
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.imported import import_site, tables_of
 
 FILES = Path(__file__).parents[5] / "roles/image/files"
-TABLES = ("debian12", "el8", "el9", "sles15")
+TABLES = ("debian12", "el8", "el9", "sles15", "ubuntu22.04", "ubuntu24.04")
 LISTS = {
     "debian12.5": ("compute.debian12.x86_64.pkglist", ("linux-image-cloud-amd64", "nfs-common", "isc-dhcp-client")),
+    "ubuntu22.04": ("compute.ubuntu22.04.pkglist", ("linux-image-virtual", "nfs-common", "isc-dhcp-client")),
+    "ubuntu24.04.1": ("compute.ubuntu24.04.pkglist", ("linux-image-virtual", "nfs-common", "isc-dhcp-client")),
     "rhels8.10": ("compute.el8.pkglist", ("kernel", "nfs-utils", "dhcp-client")),
     "rocky9.4": ("compute.el9.pkglist", ("kernel", "nfs-utils", "dhcp-client")),
     "alma9": ("compute.el9.pkglist", ("kernel", "nfs-utils", "dhcp-client")),
@@ -26,7 +28,7 @@ LISTS = {
     "opensuse-leap15.6": ("compute.sles15.pkglist", ("kernel-default", "nfs-client", "dhcp-client")),
 }
 DEBIAN_KERNELS = {"x86_64": "linux-image-cloud-amd64", "aarch64": "linux-image-cloud-arm64", "ppc64le": "linux-image-powerpc64le"}
-INCLUDED = {"compute.debian12.common"}
+INCLUDED = {"compute.debian12.common", "compute.ubuntu.common"}
 
 
 def image(osvers: str, osarch: str = "x86_64") -> Image:
@@ -55,7 +57,7 @@ def test_an_image_without_a_list_gets_that_of_its_system(osvers: str) -> None:
     assert found.exclude == found.remove == ()
 
 
-@pytest.mark.parametrize("osvers", ["rocky10.1", "sles16.0", "fedora40"])
+@pytest.mark.parametrize("osvers", ["rocky10.1", "sles16.0", "fedora40", "ubuntu26.04"])
 def test_a_system_without_a_list_gets_no_other_systems_list(osvers: str) -> None:
     assert find_list(image(osvers), [str(FILES / "pkglist")], "pkglist") is None
 
