@@ -261,7 +261,7 @@ LINT = (
     Stage("ruff", ruff, 60),
     Stage("yamllint", yamllint, 60),
     Stage("shellcheck", shellcheck, 60),
-    Stage("ansible-lint", ansible_lint, 300),
+    Stage("ansible-lint", ansible_lint, 600),
     Stage("mypy", mypy, 300),
     Stage("changelog", changelog, 60),
 )
@@ -269,11 +269,11 @@ UNIT = Stage("unit", unit, 600)
 CHECK = (SETUP, *LINT, UNIT)
 BEFORE_LAB = (
     *CHECK,
-    Stage("sanity", sanity, 600),
-    Stage("units", units, 600),
-    Stage("tripwire", tripwire, 300),
-    Stage("integration", integration, 900),
-    Stage("molecule", molecule, 900),
+    Stage("sanity", sanity, 900),
+    Stage("units", units, 1200),
+    Stage("tripwire", tripwire, 600),
+    Stage("integration", integration, 1800),
+    Stage("molecule", molecule, 1500),
 )
 LAB = Stage("lab", lab, 2400)
 TEST = (*BEFORE_LAB, Stage("fuzz", fuzz, 300), LAB)
