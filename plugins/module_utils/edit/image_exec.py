@@ -211,4 +211,6 @@ def read_and_plan(params: Mapping[str, Any], _warn: Callable[[str], None]) -> Im
     image = edited(site, params["image"], params["in_place"], params["keep_identity"], keys)
     if params["read_only"]:
         return Reading(image, command.run(reading_chroot, image.base.rootimg))
+    if image.begun() == command.digest and not params["again"]:
+        return ImageExec(image, command, "it was run before and cut off while its changes were carried")
     return ImageExec(image, command, why_not(image.base.rootimg, command, params))

@@ -23,6 +23,7 @@ from ..apply.files import sync_directory
 from ..apply.generations import ROOTIMG, Generation, current, latest, next_number, publish
 from ..apply.lock import only_run
 from ..apply.manifest import amend, amendment_due, amendments, begin_amendment, is_seal, unseal
+from ..apply.packs import OF_ONE_TREE
 from ..apply.removal import remove_tree
 from ..apply.root import Root
 from ..apply.signing import Keys
@@ -95,6 +96,11 @@ class Edited:
         due = amendment_due(self.base) in VERBS
         return [f"{self.image.name}: seal generation {self.base.number}: an edit of it was cut off"] if due else []
 
+    def begun(self) -> str:
+        """Return the digest of an edit that was cut off while it was carried: the tree has it as soon as that is finished."""
+        carry = pending(journal_of(self.base.rootimg).directory)
+        return str(carry.note.get("digest", "")) if carry is not None else ""
+
     def mend(self) -> None:
         """Finish what a killed run left."""
         with only_run(os.path.join(self.directory, JOURNAL, "lock"), self.directory):
@@ -160,7 +166,9 @@ class Edited:
         try:
             yield stage
         finally:
-            remove_tree(stage)
+            # What a carry that failed has still to bring over stands there alone.
+            if pending(journal_of(self.base.rootimg).directory) is None:
+                remove_tree(stage)
             os.umask(umask)
 
     def _copy(self, stage: str) -> None:
@@ -208,7 +216,7 @@ class Edited:
             begin_amendment(self.base, edit.verb)
         elif self.base.number is not None:
             unseal(self.base)
-        note = {"why": f"{edit.verb}: {edit.what}" if edit.what else edit.verb, "packages": packages}
+        note = {"why": f"{edit.verb}: {edit.what}" if edit.what else edit.verb, "packages": packages, "digest": edit.digest}
         begin(directory, Carry(self.base.rootimg, rootimg, kept, self.carried, note))
         self._finish()
 
@@ -237,8 +245,8 @@ def kernels_in(rootimg: str) -> set[str]:
 
 
 def copied(name: str) -> bool:
-    """Tell whether something in the directory of a generation belongs to its copy too: what vouches for it alone does not."""
-    return name != JOURNAL and not is_seal(name)
+    """Tell whether something in the directory of a generation belongs to its copy too: what vouches for it alone, and its packs, do not."""
+    return not (name == JOURNAL or is_seal(name) or OF_ONE_TREE.fullmatch(name))
 
 
 def edited_record(record: dict[str, Any], number: int | None, packages: dict[str, str] | None) -> dict[str, Any]:
