@@ -13,7 +13,8 @@ version_added: 0.1.0
 description:
   - Writes one drop-in of nginx from the tables, a server that answers under the addresses by which nodes know this machine, on the port
     C(httpport) of the table C(site). It gives out the directories of images and of boot files under their own paths, to read and without
-    listings. Root trees are not given out, nor names that begin with a dot.
+    listings, and the TFTP directory also at C(/tftpboot), which boot files name. Root trees are not given out, nor names that begin with a
+    dot.
   - Files of others are never written. Their servers go on answering under their own names, and under all names that are nobody's.
   - The whole configuration as it would be is tested by nginx itself before the file is put in place. Reloading the daemon is the
     caller's.

@@ -23,6 +23,7 @@ from ..nodes.images import images
 from ..nodes.servers import image_server, tftpserver
 from ..nodes.site import Site
 from ..tables.store import DEFAULT_SITE, open_store
+from .netboot import PLACE
 
 SPEC: dict[str, Any] = {
     "names": {"type": "list", "elements": "str", "default": []},
@@ -83,6 +84,12 @@ def directories(site: Site) -> list[str]:
     return [directory for directory in plain if not any(directory.startswith(f"{other}/") for other in plain)]
 
 
+def boot_directory(site: Site, places: Iterable[str]) -> str:
+    """Return the TFTP directory when it is to be given out at PLACE as well, by which boot files name it; empty when it is there."""
+    tftpdir = site.setting("tftpdir").rstrip("/")
+    return "" if any(f"{PLACE}/".startswith(f"{place}/") for place in (tftpdir, *places)) else tftpdir
+
+
 def _faults(addresses: Sequence[str], places: Iterable[str], port: str) -> list[Fault]:
     faults = []
     if not addresses:
@@ -119,8 +126,10 @@ def listens_of_others(main: str, own: str) -> list[str]:
     return [listen for text in foreign for listen in re.findall(r"^[^#\n]*?\blisten\s+([^\s;]+:\d+)[\s;]", text, re.MULTILINE)]
 
 
-def render(addresses: Sequence[str], places: Sequence[str], port: str, others: Sequence[str] = ()) -> str:
+def render(addresses: Sequence[str], places: Sequence[str], port: str, others: Sequence[str] = (), tftpdir: str = "") -> str:
     """Return the text of the drop-in; `others` are the addresses with ports that servers of others listen on.
+
+    `tftpdir` is given out at PLACE too, if it is not empty.
 
     Where one of them listens on an address of ours, nginx asks nobody who listens on all addresses.
     """
@@ -129,10 +138,12 @@ def render(addresses: Sequence[str], places: Sequence[str], port: str, others: S
     listens = [f"    listen {listen};" for listen in (*every, *shared)]
     lines = [HEADER, "server {", *listens, f"    server_name {' '.join(_host(name) for name in addresses)};", "    autoindex off;"]
     lines += ["    location / {", "        return 404;", "    }"]
-    for place in places:
+    found = [(place, 'root "/"') for place in places]
+    found += [(PLACE, f'alias "{tftpdir}/"')] if tftpdir else []
+    for place, below in found:
         lines += [
             f'    location "{place}/" {{',
-            '        root "/";',
+            f"        {below};",
             "        limit_except GET {",
             "            deny all;",
             "        }",
@@ -203,7 +214,7 @@ def plan(site: Site, params: dict[str, Any], own: Sequence[str]) -> NginxPlan:
     raise_faults(_faults(addresses, places, port))
     raw = read_bytes(params["path"])
     present = None if raw is None else raw.decode(errors="replace")
-    text = render(addresses, places, port, listens_of_others(params["main_file"], params["path"]))
+    text = render(addresses, places, port, listens_of_others(params["main_file"], params["path"]), boot_directory(site, places))
     return NginxPlan(params["path"], params["main_file"], present, text, addresses, places)
 
 

@@ -1,0 +1,29 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Boot files name the TFTP directory on the web server as /tftpboot, so it is there wherever it lies."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
+from ansible_collections.diskless.statelite.plugins.module_utils.serve.nginx import plan
+
+
+@pytest.mark.parametrize(
+    ("tftpdir", "places"),
+    [
+        (None, {"/install": 'root "/"', "/tftpboot": 'root "/"'}),
+        ("/tftpboot/", {"/install": 'root "/"', "/tftpboot": 'root "/"'}),
+        ("/srv/tftp", {"/install": 'root "/"', "/srv/tftp": 'root "/"', "/tftpboot": 'alias "/srv/tftp/"'}),
+        ("/tftpboot/site", {"/install": 'root "/"', "/tftpboot/site": 'root "/"', "/tftpboot": 'alias "/tftpboot/site/"'}),
+    ],
+)
+def test_boot_files_are_found_where_they_say(tftpdir: str | None, places: dict[str, str], tmp_path: Path) -> None:
+    site = Site({"site": [{"key": "tftpdir", "value": tftpdir}]})
+    params = {"names": ["node.test"], "path": str(tmp_path / "statelite.conf"), "main_file": str(tmp_path / "nginx.conf")}
+    text = plan(site, params, []).text
+    assert dict(re.findall(r'location "([^"]*)/" \{\n *([^;]*);', text)) == places
