@@ -37,7 +37,9 @@ options:
     type: bool
     default: true
   publish:
-    description: Whether the generation is published, sealed with this site's key. Else liteimg publishes it, or packimage.
+    description:
+      - Whether the generation is published, sealed with this site's key. Else liteimg publishes it, or packimage.
+      - Run again, it publishes nothing when a newer generation is published by then, or the site went back from this one.
     type: bool
     default: false
 seealso:

@@ -21,6 +21,7 @@ from ..apply.manifest import names_of, parse, unseal
 from ..apply.packs import RECORD as PACKS
 from ..apply.removal import remove_tree
 from ..apply.signing import Keys, site_keys
+from ..apply.withdrawn import withdrawn
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import Image, find_image
 from ..nodes.site import Site
@@ -87,7 +88,12 @@ class Import:
         return [*lines, f"{self.name}: publish generation {self.number}"] if self._unpublished() else lines
 
     def _unpublished(self) -> bool:
-        return self.publishes and (self.there is None or current(self.rootimgdir) != self.there)
+        """Tell whether it is to be published; what the site went on or back from since it arrived is not."""
+        if not self.publishes or self.there is None:
+            return self.publishes
+        published = current(self.rootimgdir)
+        newer = published is not None and published.number is not None and published.number >= self.number
+        return not newer and self.number not in withdrawn(self.rootimgdir)
 
     def result(self) -> dict[str, Any]:
         """Return where the image is now and where it came from."""

@@ -21,6 +21,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.apply.generatio
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.manifest import verify
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.signing import site_keys
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.treelist import listed, packed
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.withdrawn import withdraw
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.image.exported import SPEC as EXPORT
 from ansible_collections.diskless.statelite.plugins.module_utils.image.exported import plan_export
@@ -361,3 +362,19 @@ def test_no_path_of_a_list_leads_below_what_is_no_directory() -> None:
     root = ["/", "d", "755", 0, 0, {}]
     with pytest.raises(SiteError, match="no tree can have"):
         checked_list({"/": root, "/a": ["/a", "l", "777", 0, 0, {}, "/etc"], "/a/b": ["/a/b", "d", "755", 0, 0, {}]}, "x")
+
+
+@pytest.mark.parametrize("went_back", [True, False])
+def test_a_second_import_takes_no_node_back(london: Place, bundle: Path, went_back: bool) -> None:
+    directory = str(london.directory / "install/netboot/debian12/x86_64/p")
+    before, later = Generation(directory, 1), Generation(directory, 3)
+    os.makedirs(before.rootimg)
+    london.take(bundle, publish=True)
+    assert current(directory) == Generation(directory, 2)
+    if went_back:
+        withdraw(directory, 2, 1, "no driver for its network card")
+    else:
+        os.makedirs(later.rootimg)
+    publish(before if went_back else later)
+    assert london.take(bundle, publish=True).happened == []
+    assert current(directory) == (before if went_back else later)
