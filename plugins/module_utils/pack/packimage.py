@@ -23,6 +23,7 @@ from ..image.definition import parse_environment
 from ..image.exlist import Pattern
 from ..image.packages import read_exlist
 from ..lite.layout import read_layout
+from ..lite.treeplan import JOURNAL
 from ..nodes.images import Image, osimage
 from ..nodes.site import Site
 from ..tables.store import DEFAULT_SITE, open_store
@@ -33,6 +34,9 @@ from .staging import stamp
 VERB = "packimage"
 TABLES = ("osimage", "linuximage", "site")
 PROVMETHODS = ("netboot", "statelite")
+CUT_OFF = ("journal", "edit.json")
+"""In the directory beside a tree, while it is changed in place: of liteimg, and of the edits of an image."""
+
 FOREIGN_LAYOUT = ".statelite/litefile.save"
 HIGHEST = {"gzip": 9, "pigz": 9, "xz": 9, "zstd": 22, "lz4hc": 12, "lzo": 9}
 """The levels from 1 on that a compression has."""
@@ -195,6 +199,9 @@ def _tree_faults(image: Image, generation: Generation | None, kind: str) -> list
     if os.path.lexists(os.path.join(generation.rootimg, FOREIGN_LAYOUT)) and read_layout(generation.rootimg) is None:
         what = "is laid out by the original's liteimg, which nobody here can take back"
         return [Fault(generation.rootimg, what, "Build it with genimage, or name an image that is not laid out")]
+    if any(os.path.lexists(os.path.join(generation.path, JOURNAL, name)) for name in CUT_OFF):
+        what = "is being changed, or was when a run of liteimg, image_exec or image_packages was cut off"
+        return [Fault(generation.rootimg, what, "Run the same again, which finishes it; then packimage")]
     return []
 
 

@@ -255,6 +255,14 @@ def test_a_tree_of_the_originals_liteimg_is_refused(made: Made) -> None:
         made.plan()
 
 
+@pytest.mark.parametrize("name", ["journal", "edit.json"])
+def test_a_tree_that_was_half_changed_is_not_packed(made: Made, name: str) -> None:
+    (made.path / "image/generations/1/.liteimg").mkdir()
+    (made.path / "image/generations/1/.liteimg" / name).write_text("what is left to do")
+    with pytest.raises(SiteError, match="was cut off"):
+        made.plan()
+
+
 def test_a_record_of_a_newer_release_is_refused(made: Made) -> None:
     Path(made.generation.path, "packed.json").write_text(json.dumps({"format": 2, "packs": {}}))
     with pytest.raises(SiteError, match="is no record of packed roots"):
