@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..apply.files import read_bytes, write_file
+from ..apply.signing import DIRECTORY, KEY, PUBLIC, TRUSTED
 from .bootfiles import BootFiles
 from .record import record_path
 
@@ -35,8 +36,7 @@ WAIT = 0.2
 
 def key_of(database: str, version: int, params: Mapping[str, Any], here: Iterable[str]) -> str:
     """Return what stands for everything that was asked of the tables as they are."""
-    place = os.stat(database)
-    tables = [version, place.st_ino, place.st_size]
+    tables = [version, _stamp(os.path.realpath(database))]
     return json.dumps([RULES, params["noderange"], params["state"], bool(params.get("noupdateinitrd")), tables, sorted(here)])
 
 
@@ -66,7 +66,8 @@ def _stamps(paths: Iterable[str]) -> tuple[str, int]:
 
 def _watched(database: str, directories: Iterable[BootFiles]) -> list[str]:
     """Return every path that the boot files depend on, but for the tables."""
-    paths = [record_path(database), os.path.join(os.path.dirname(database), "pki")]
+    pki = os.path.join(os.path.dirname(database), DIRECTORY)
+    paths = [record_path(database), pki, *(os.path.join(pki, name) for name in (KEY, PUBLIC, TRUSTED))]
     for each in directories:
         names = [path for files in each.wanted.values() for path in files.paths]
         paths += sorted({os.path.join(each.tftpdir, os.path.dirname(path)) for path in names})

@@ -6,15 +6,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import Generation
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.manifest import seal
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.signing import site_keys
 from ansible_collections.diskless.statelite.plugins.module_utils.boot import nodeset
 from ansible_collections.diskless.statelite.plugins.module_utils.boot.nodeset import NodesetPlan, read_and_plan
+from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.plan import Change
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.schema import TABLES
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.store import open_store
+from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.apply.test_manifest import have_key
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.boot.server import Server
 
 
@@ -35,6 +41,10 @@ class Known:
 
         monkeypatch.setattr(nodeset, "plan", counted)
         self.run()
+
+    def add(self, word: str) -> None:
+        with open_store(self.database) as store:
+            store.write([Change(TABLES["bootparams"], None, {"node": "n1", "addkcmdline": word})])
 
     def run(self, **options: object) -> NodesetPlan:
         found = read_and_plan({"site": self.database, "noderange": "compute", "state": "osimage", **options}, print)
@@ -84,8 +94,7 @@ def another_generation_is_published(known: Known) -> None:
 
 
 def a_row_is_written(known: Known) -> None:
-    with open_store(known.database) as store:
-        store.write([Change(TABLES["bootparams"], None, {"node": "n1", "addkcmdline": "quiet"})])
+    known.add("quiet")
 
 
 @pytest.mark.parametrize(
@@ -104,6 +113,30 @@ def test_what_changed_is_found_and_mended(known: Known, change: Callable[[Known]
     change(known)
     assert known.run().lines()
     assert known.run().lines() == []
+
+
+def test_a_database_that_was_brought_back_is_not_taken_for_the_one_that_was_seen(known: Known, tmp_path: Path) -> None:
+    shutil.copyfile(known.database, tmp_path / "backup")
+    known.add("quiet")
+    known.run()
+    shutil.copyfile(tmp_path / "backup", known.database)
+    known.add("debug")
+    assert known.run().lines()
+    assert " debug" in (known.server.directory / "n1").read_text()
+
+
+def test_a_key_that_is_no_longer_accepted_is_noticed(known: Known, tmp_path: Path) -> None:
+    have_key(tmp_path)
+    seal(Generation(str(known.server.imagedir), 1), site_keys(str(tmp_path)))
+    known.add("quiet")
+    known.run()
+    known.run()
+    assert known.planned == 2
+    have_key(tmp_path / "other")
+    with open(tmp_path / "pki/image.pem", "r+b") as stream:
+        stream.write((tmp_path / "other/pki/image.pem").read_bytes())
+    with pytest.raises(SiteError, match="none of the keys that the site accepts"):
+        known.run()
 
 
 def test_another_question_is_planned(known: Known) -> None:
@@ -129,3 +162,8 @@ def test_many_nodes_of_the_same_groups_have_the_lines_of_few(tmp_path: Path) -> 
         server.nodeset(name)
     assert {name: server.boot_file(name) for name in names} == together
     assert "ttyS1" in together["m7"] and "quiet" in together["m8"] and "/own/m9" in together["m9"]
+
+
+def test_a_site_that_was_never_written_has_no_such_nodes(tmp_path: Path) -> None:
+    with pytest.raises(SiteError, match="nobody"):
+        read_and_plan({"site": str(tmp_path / "site.db"), "noderange": "nobody", "state": "osimage"}, print)
