@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.addresses import local_addresses
@@ -100,6 +101,21 @@ def cpu(work: Callable[[], object]) -> float:
     return time.process_time() - begun
 
 
+def whole(tables: Tables, params: dict[str, str], count: int) -> None:
+    """Plan and write everything."""
+    found = planned(tables, params["site"], params)
+    if len(found.lines()) < 3 * count:
+        sys.exit("there was too little to do")
+    found.apply()
+
+
+def nothing(params: dict[str, str], count: int) -> None:
+    """Find that nothing is to be done."""
+    found = read_and_plan(params, sys.exit)
+    if found.lines() or len(found.result()["nodes"]) != count:
+        sys.exit("the second run had something to do")
+
+
 def measured(count: int) -> bool:
     """Measure all three for a number of nodes, round by round; return whether nodeset kept its share."""
     plain, first, unchanged = [], [], []
@@ -110,24 +126,13 @@ def measured(count: int) -> bool:
 
             params = {"site": database_of(root, tables), "noderange": "compute", "state": "osimage"}
 
-            def whole(tables: Tables = tables, params: dict[str, str] = params) -> None:
-                found = planned(tables, params["site"], params)
-                if len(found.lines()) < 3 * count:
-                    sys.exit("there was too little to do")
-                found.apply()
-
-            def nothing(params: dict[str, str] = params, count: int = count) -> None:
-                found = read_and_plan(params, sys.exit)
-                if found.lines() or len(found.result()["nodes"]) != count:
-                    sys.exit("the second run had something to do")
-
-            first.append(cpu(whole))
-            unchanged.append(cpu(nothing))
+            first.append(cpu(partial(whole, tables, params, count)))
+            unchanged.append(cpu(partial(nothing, params, count)))
             directory = root / "tftpboot/pxelinux.cfg"
             names = sorted(os.listdir(directory))
             links = {name: os.readlink(directory / name) for name in names if (directory / name).is_symlink()}
             texts = {name: (directory / name).read_text(encoding="utf-8") for name in names if name not in links}
-            plain.append(cpu(lambda texts=texts, links=links, root=root: plain_loop(texts, links, root / "plain")))
+            plain.append(cpu(partial(plain_loop, texts, links, root / "plain")))
         finally:
             shutil.rmtree(root)
     loop, write, again = (statistics.median(each) for each in (plain, first, unchanged))

@@ -82,7 +82,10 @@ def boot_files(site: str) -> Iterable[tuple[str, str]]:
     """
     for tftpdir, nodes in sorted(read_record(record_path(site)).items()):
         for node, paths in sorted(nodes.items()):
-            path = os.path.join(tftpdir, next(iter(paths)))
+            first = next(iter(paths), "")
+            if not first:
+                continue
+            path = os.path.join(tftpdir, first)
             directory = os.path.dirname(path)
             if not os.path.isdir(directory):
                 raise SiteError.of(directory, "the boot files that nodeset wrote are not there", "Mount it, or run nodeset for its nodes")

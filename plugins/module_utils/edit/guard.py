@@ -41,7 +41,7 @@ class _Put:
 
     def begin(self) -> None:
         """Note the times of the directories."""
-        for directory in {self._directory(RESOLVER), self._directory(POLICY)}:
+        for directory in (self._directory(RESOLVER), self._directory(POLICY)):
             found = self.root.lstat(directory)
             if found is not None and stat.S_ISDIR(found.st_mode):
                 self.times[directory] = (found.st_atime_ns, found.st_mtime_ns, 0)

@@ -255,7 +255,7 @@ class Entries:
         missing = [area + inside for inside in ways_to(step.path) if not self.space.stands(area + inside)]
         source = self._compose(step, target)
         if source not in ("created", UNKNOWN):
-            first = source.split("+")[0]
+            first = source.partition("+")[0]
             base = next((level.point or "" for level in self.levels if level.number == first), "/.default")
             self.fresh.update(missing)
             self._on_the_way(area, step.path, base, first)

@@ -55,7 +55,7 @@ def test_whatever_marks_and_tree_kept_of_a_run_the_next_one_ends_in_the_undistur
     run(undisturbed, NEXT[number])
     wanted = tree_of(undisturbed)
     for done in range(0, count + 1, 5):
-        for marked in {0, chance.randrange(count + 1), count}:
+        for marked in sorted({0, chance.randrange(count + 1), count}):
             directory = plain(tmp_path / f"{done}.{marked}")
             run(directory, NEXT[number - 1])
             assert cut_off(directory, NEXT[number], done, marked) == count
