@@ -224,6 +224,15 @@ def test_a_transfer_that_breaks_off_is_gone_on_with(tmp_path: Path, pki: Path) -
     assert handler.asked == ["", f"bytes={len(content) // 2}-"]
 
 
+def test_a_server_that_gives_only_whole_files_is_asked_for_the_whole_one_again(tmp_path: Path, pki: Path) -> None:
+    packed = Packed(tmp_path, pki)
+    content = packed.pack()
+    with packed.node.answering() as service, web(content, broken_off, lambda one: one.answer(200, content)) as (port, handler):
+        boot = packed.boot(port, service.port)
+    assert boot.status == 0, boot.log
+    assert handler.asked == ["", f"bytes={len(content) // 2}-", ""]
+
+
 def test_an_image_that_is_not_the_one_named_is_told_and_fetched_again(tmp_path: Path, pki: Path) -> None:
     packed = Packed(tmp_path, pki)
     content = packed.pack()

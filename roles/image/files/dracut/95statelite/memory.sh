@@ -55,8 +55,11 @@ fetch() { # the packed image, whole or 1; what an attempt before got is gone on 
     # A server that sends nothing for a minute is asked again.
     curl --fail --silent --show-error --location --globoff --cacert "$CA" --connect-timeout 30 --speed-limit 1 --speed-time 60 \
         --continue-at - --output "$PACKED" "$IMGURL" 2> "$RUN/said" || {
+        ended=$?
         # What is there may be whole already: then there is nothing to go on with.
         [ -n "$WANTED" ] && [ "$(digest)" = "$WANTED" ] && return 0
+        # Such a server gives nothing but the whole.
+        [ "$ended" != 33 ] || rm -f "$PACKED"
         trouble "$IMGURL can't be fetched" "$RUN/said"
     }
 }
