@@ -24,6 +24,7 @@ description:
     nodes boot is refused.
   - A command without O(creates), O(removes) and O(unless) is run once in an image, which keeps notes of it in
     C(/.statelite-edits.json); a generation that genimage builds from packages has none, so there it is run again.
+  - A command that was run in a generation that the site went back from is not run in an older one, and a warning says so, unless O(again).
 author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes

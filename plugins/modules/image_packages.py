@@ -19,6 +19,7 @@ description:
   - Packages that the image has already are left alone, but with O(state=latest).
   - The next build by M(diskless.statelite.genimage) makes the image from its lists again, so what is to stay belongs into
     C(pkglist) or C(otherpkglist) too.
+  - Changes that a generation has which the site went back from are not made in an older one, and a warning says so.
 author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes

@@ -203,7 +203,7 @@ def _succeeds(rootimg: str, condition: str, command: Command) -> bool:
     return said.group(1) == "0"
 
 
-def read_and_plan(params: Mapping[str, Any], _warn: Callable[[str], None]) -> ImageExec | Reading:
+def read_and_plan(params: Mapping[str, Any], warn: Callable[[str], None]) -> ImageExec | Reading:
     """Read the site's rows and the image, and return the plan."""
     command = command_of(params)
     with open_store(params["site"]) as store:
@@ -213,4 +213,8 @@ def read_and_plan(params: Mapping[str, Any], _warn: Callable[[str], None]) -> Im
         return Reading(image, command.run(reading_chroot, image.base.rootimg))
     if image.begun() == command.digest and not params["again"]:
         return ImageExec(image, command, "it was run before and cut off while its changes were carried")
-    return ImageExec(image, command, why_not(image.base.rootimg, command, params))
+    reason = why_not(image.base.rootimg, command, params)
+    mark = None if reason or params["again"] else image.held(VERB, command.digest)
+    if mark is not None:
+        warn(f"image {image.image.name}: {mark.words()}. The command was run in it, so it is not run in another generation")
+    return ImageExec(image, command, mark.words() if mark is not None else reason)

@@ -66,14 +66,18 @@ class ImagePackages:
             if done != sorted(self.foreseen, key=lambda change: change.name):
                 self.warn(f"other packages changed than were foreseen: {', '.join(change.line() for change in done) or 'none'}")
 
-        what = " ".join(change.line() for change in self.foreseen)
-        self.image.carry_out(work, Edit(VERB, now(), what=what), self.editor.installed)
+        self.image.carry_out(work, Edit(VERB, now(), what=told(self.foreseen)), self.editor.installed)
 
     def result(self) -> dict[str, Any]:
         """Return the module's values."""
         values = self.image.result() if self.foreseen else self.image.unchanged()
-        told = [{"name": change.name, "old": change.old, "new": change.new} for change in self.foreseen]
-        return {**values, "packages": told}
+        packages = [{"name": change.name, "old": change.old, "new": change.new} for change in self.foreseen]
+        return {**values, "packages": packages}
+
+
+def told(foreseen: Sequence[PackageChange]) -> str:
+    """Return changes as the notes of an image have them."""
+    return " ".join(change.line() for change in foreseen)
 
 
 def _file_faults(wish: Wish) -> list[Fault]:
@@ -89,7 +93,11 @@ def plan_packages(site: Site, params: Mapping[str, Any], warn: Callable[[str], N
     image = edited(site, params["image"], params["in_place"], params["keep_identity"], keys)
     definition: Definition = define(image.image, params["share"], params["limit"])
     editor = editor_for(definition.installer.order)
-    return ImagePackages(image, editor, wish, editor.foretell(image.base.rootimg, wish), warn)
+    foreseen = editor.foretell(image.base.rootimg, wish)
+    mark = image.held(VERB, what=told(foreseen)) if foreseen else None
+    if mark is not None:
+        warn(f"image {image.image.name}: {mark.words()}. It has the same changes of packages, so they are not made in another generation")
+    return ImagePackages(image, editor, wish, [] if mark is not None else foreseen, warn)
 
 
 def read_and_plan(params: Mapping[str, Any], warn: Callable[[str], None]) -> ImagePackages:

@@ -27,6 +27,7 @@ from ..apply.packs import OF_ONE_TREE
 from ..apply.removal import remove_tree
 from ..apply.root import Root
 from ..apply.signing import Keys
+from ..apply.withdrawn import Withdrawal, withdrawn
 from ..errors import SiteError
 from ..image.tree import names_in
 from ..lite.entry import entries_for
@@ -40,7 +41,7 @@ from ..nodes.site import Site
 from .carry import AMENDED, Carry, begin, carry_out, end, pending
 from .difference import Step, Thing, same_file, steps, survey, touched
 from .guard import guarded
-from .notes import Edit, add_edit
+from .notes import Edit, add_edit, edits_in
 
 COPY_LIMIT = 3600.0
 VERBS = ("image_exec", "image_packages")
@@ -100,6 +101,20 @@ class Edited:
         """Return the digest of an edit that was cut off while it was carried: the tree has it as soon as that is finished."""
         carry = pending(journal_of(self.base.rootimg).directory)
         return str(carry.note.get("digest", "")) if carry is not None else ""
+
+    def held(self, verb: str, digest: str = "", what: str = "") -> Withdrawal | None:
+        """Return the rollback from a generation that has this edit, if there is one: the site does not want it in a new one.
+
+        What was built since is another image: the edit is made in it.
+        """
+        for number, mark in sorted(withdrawn(self.directory).items(), reverse=True):
+            rootimg = Generation(self.directory, number).rootimg
+            if self.in_place or number < (self.base.number or 0) or not os.path.isdir(rootimg):
+                continue
+            with Root(rootimg) as root:
+                if any((edit.verb, edit.digest, edit.what) == (verb, digest, what) for edit in edits_in(root)):
+                    return mark
+        return None
 
     def mend(self) -> None:
         """Finish what a killed run left."""

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import current
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import Generation, current, publish
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.root import Root
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.withdrawn import withdraw
 from ansible_collections.diskless.statelite.plugins.module_utils.edit import carry, image_exec, stage
-from ansible_collections.diskless.statelite.plugins.module_utils.edit.notes import Edit
+from ansible_collections.diskless.statelite.plugins.module_utils.edit.notes import Edit, add_edit
 from ansible_collections.diskless.statelite.plugins.module_utils.edit.stage import Edited, edited
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
@@ -73,15 +75,20 @@ def test_what_failed_while_it_was_carried_is_finished_by_the_next_run(
     assert sorted(os.listdir(generation.parent)) == ["1"]
 
 
-def test_a_command_that_was_killed_while_it_was_carried_is_not_run_again(
-    tmp_path: Path, generation: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **options: object) -> dict[str, object]:
+    """Return the options of an image_exec that adds a line, in a site with that image; the line is added without a chroot."""
     monkeypatch.setattr(image_exec.Command, "run", lambda _self, _chroot, rootimg: append("once\n")(rootimg) or "")
     with open_store(str(tmp_path / "site.db")) as store:
         for table, found in rows(tmp_path).items():
             store.write(plan_table(TABLES[table], store.tables([table])[table], found))
     params = {name: option.get("default") for name, option in image_exec.SPEC.items()}
-    params.update(image="tiny", argv=["sh", "-c", "echo once >> /etc/motd"], in_place=True, site=str(tmp_path / "site.db"))
+    return {**params, "image": "tiny", "argv": ["sh", "-c", "echo once >> /etc/motd"], "site": str(tmp_path / "site.db"), **options}
+
+
+def test_a_command_that_was_killed_while_it_was_carried_is_not_run_again(
+    tmp_path: Path, generation: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = asked(tmp_path, monkeypatch, in_place=True)
     with monkeypatch.context() as patched:
         patched.setattr(stage, "carry_out", killed)
         with pytest.raises(KeyboardInterrupt):
@@ -105,3 +112,26 @@ def test_a_copy_has_no_pack_of_the_tree_that_it_was_made_of(tmp_path: Path, gene
     made = current(str(tmp_path / "image"))
     assert made is not None
     assert [name for name in os.listdir(made.path) if ".cpio" in name] == []
+
+
+def test_an_edit_that_the_site_went_back_from_is_not_made_again(tmp_path: Path, generation: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    params, told = asked(tmp_path, monkeypatch), list[str]()
+    image_exec.read_and_plan(params, told.append).apply()
+    directory, made = str(tmp_path / "image"), Generation(str(tmp_path / "image"), 2)
+    assert current(directory) == made
+    withdraw(directory, 2, 1, "nobody can log in")
+    publish(Generation(directory, 1))
+    plan = image_exec.read_and_plan(params, told.append)
+    assert plan.lines() == []
+    assert "nobody can log in" in plan.result()["skipped_because"]
+    assert "nobody can log in" in told[0]
+    assert image_exec.read_and_plan({**params, "again": True}, told.append).lines() != []
+    assert image_exec.read_and_plan({**params, "argv": ["true"]}, told.append).lines() != []
+    plan = planned(tmp_path, False)
+    assert plan.held("image_packages", what="tool 1 -> 2") is None
+    with Root(made.rootimg) as root:
+        add_edit(root, Edit("image_packages", "now", what="tool 1 -> 2"))
+    assert plan.held("image_packages", what="tool 1 -> 2") is not None
+    assert planned(tmp_path, True).held("image_packages", what="tool 1 -> 2") is None
+    os.makedirs(Generation(directory, 3).rootimg + "/etc")
+    assert image_exec.read_and_plan(params, told.append).lines() != []
