@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 
 from .house import ROOT, read_yaml
@@ -71,3 +72,12 @@ def test_only_ansible_core_and_this_collection_are_used(path: Path) -> None:
 def test_no_role_edits_lines_of_somebody_elses_file(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"ansible\.builtin\.(lineinfile|blockinfile|shell|raw):", text)
+
+
+@pytest.mark.parametrize(("named", "keep", "removed"), [("", False, True), ("", True, False), ("/install/netboot/compute", False, False)])
+def test_an_image_directory_that_somebody_named_is_not_removed(named: str, keep: bool, removed: bool) -> None:
+    tasks = read_yaml(ROOT / "roles/build_host/tasks/build.yml")
+    (removal,) = [task for task in tasks if task.get("ansible.builtin.file", {}).get("state") == "absent"]
+    conditions = removal["when"] if isinstance(removal["when"], list) else [removal["when"]]
+    values = {"build_host_rootimgdir": named, "build_host_keep": keep}
+    assert all(jinja2.Environment().compile_expression(condition)(**values) for condition in conditions) == removed
