@@ -53,10 +53,14 @@ def take_stock(generation: Generation) -> Contents:
 
 
 def plain_files(directory: str) -> dict[str, str]:
-    """Return the digests of the plain files of a generation's directory; hidden ones are work in hand and don't count."""
+    """Return the digests of the plain files of a generation's directory, and where links lead; hidden ones are work in hand."""
     with os.scandir(directory) as entries:
         names = sorted(entry.name for entry in entries if entry.name != ROOTIMG and not entry.name.startswith("."))
-    return {name: digest_of(os.path.join(directory, name)) for name in names}
+    return {name: _told_of(os.path.join(directory, name)) for name in names}
+
+
+def _told_of(path: str) -> str:
+    return f"link to {os.readlink(path)}" if os.path.islink(path) else digest_of(path)
 
 
 def create_command(generation: Generation) -> list[str]:

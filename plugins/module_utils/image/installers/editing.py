@@ -77,6 +77,8 @@ def refuse_wish(wish: Wish) -> None:
     for name in wish.names:
         if not name or name.startswith("-") or any(letter in name for letter in " \t\n'\""):
             faults.append(Fault(f"package '{name}'", "is no name of a package", "Write a name, name=version, or the path of a file"))
+        elif name.endswith("-") and not name.startswith("/"):
+            faults.append(Fault(f"package '{name}'", "means the removal of a package to apt", "Write the name alone, with state absent"))
         elif wish.state == ABSENT and (name.startswith(("/", "@")) or "=" in name or name == EVERYTHING):
             faults.append(Fault(f"package '{name}'", "can't be removed by this", "Write the names of packages to remove"))
         elif name == EVERYTHING and wish.state != LATEST:

@@ -93,7 +93,15 @@ def test_two_sets_of_packages_differ_in_words() -> None:
 
 @pytest.mark.parametrize(
     ("names", "state"),
-    [(["a b"], "present"), (["-x"], "present"), (["*"], "present"), (["*", "a"], "latest"), (["/a.rpm"], "absent"), (["a=1"], "absent")],
+    [
+        (["a b"], "present"),
+        (["-x"], "present"),
+        (["x-"], "present"),
+        (["*"], "present"),
+        (["*", "a"], "latest"),
+        (["/a.rpm"], "absent"),
+        (["a=1"], "absent"),
+    ],
 )
 def test_wishes_that_are_none_are_refused(names: list[str], state: str) -> None:
     with pytest.raises(SiteError):
