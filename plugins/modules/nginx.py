@@ -23,8 +23,8 @@ author:
 options:
   names:
     description:
-      - The addresses and names that are answered to. By default those addresses of this server that the tables name to nodes, or that are
-        in a declared network while there are no nodes.
+      - The addresses and names that are answered to. By default those addresses of this server that the tables name to nodes, and those
+        that are in a declared network.
     type: list
     elements: str
     default: []

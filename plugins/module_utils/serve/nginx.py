@@ -47,7 +47,7 @@ TEST = 'mount --bind "$1" "$2" && exec nginx -T -c "$3" 2>&1'
 def names(site: Site, own: Sequence[str]) -> list[str]:
     """Return the addresses of this server at which nodes look for images and boot files, sorted.
 
-    A site without nodes has those of this server that are in a declared network.
+    Those that the tables name, and those in declared networks: a boot loader asks the address that answered it.
     """
     here = set(own)
     found: set[str] = set()
@@ -57,11 +57,9 @@ def names(site: Site, own: Sequence[str]) -> list[str]:
                 found.add(server(site, node))
             except SiteError:
                 continue  # nodeset tells it, for the nodes that it is asked for
-    found &= here
-    if not found:
-        nets = [(row.get("net"), (row.get("mask") or "").lstrip("/")) for row in site.rows("networks")]
-        found = {address for address in here for net, mask in nets if _is_in(address, f"{net}/{mask}")}
-    return sorted(found)
+    nets = [(row.get("net"), (row.get("mask") or "").lstrip("/")) for row in site.rows("networks")]
+    found.update(address for address in here for net, mask in nets if _is_in(address, f"{net}/{mask}"))
+    return sorted(found & here)
 
 
 def _is_in(address: str, network: str) -> bool:

@@ -1,7 +1,7 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Boot files name the TFTP directory on the web server as /tftpboot, so it is there wherever it lies."""
+"""Nodes find images and boot files at the addresses and paths by which they are named to them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
-from ansible_collections.diskless.statelite.plugins.module_utils.serve.nginx import plan
+from ansible_collections.diskless.statelite.plugins.module_utils.serve.nginx import names, plan
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,10 @@ def test_boot_files_are_found_where_they_say(tftpdir: str | None, places: dict[s
     params = {"names": ["node.test"], "path": str(tmp_path / "statelite.conf"), "main_file": str(tmp_path / "nginx.conf")}
     text = plan(site, params, []).text
     assert dict(re.findall(r'location "([^"]*)/" \{\n *([^;]*);', text)) == places
+
+
+@pytest.mark.parametrize("nodes", [[], [{"node": "n1"}]])
+def test_a_boot_loader_is_answered_at_the_address_in_its_own_network(nodes: list[dict[str, str]]) -> None:
+    networks = [{"net": net, "mask": "255.255.255.0"} for net in ("10.77.0.0", "10.78.0.0")]
+    tables = {"nodelist": nodes, "networks": networks, "site": [{"key": "master", "value": "10.77.0.1"}]}
+    assert names(Site(tables), ["127.0.0.1", "10.77.0.1", "10.78.0.1", "192.0.2.1"]) == ["10.77.0.1", "10.78.0.1"]
