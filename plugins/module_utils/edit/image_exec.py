@@ -54,27 +54,30 @@ shift
 exec "$@"
 """
 SCRIPT = """
-printf '%s' "$1" > /run/statelite-script
-chmod 700 /run/statelite-script
-exec /run/statelite-script
+(umask 077 && cat > /run/statelite-script) && chmod 700 /run/statelite-script || exit
+exec /run/statelite-script < /dev/null
 """
-"""A script stands on the image's volatile /run; its first line says what runs it."""
+"""A script stands on the image's volatile /run; its first line says what runs it. It comes by standard input: what it holds is no
+business of whoever looks at the processes, and a command line has a length.
+"""
 
 
 @dataclass(frozen=True)
 class Command:
-    """What is to run: words, where, in which environment, and the seconds that it may take."""
+    """What is to run: words, where, in which environment, the seconds that it may take, and a script that the words run."""
 
     words: Sequence[str]
     shown: str
     chdir: str = "/"
     environment: Mapping[str, str] = field(default_factory=dict)
     limit: float = 600
+    script: str | None = None
 
     @property
     def digest(self) -> str:
         """The same for commands that are the same to an image."""
-        text = json.dumps([list(self.words), self.chdir, dict(sorted(self.environment.items()))])
+        words = [*self.words, *([] if self.script is None else [self.script])]
+        text = json.dumps([words, self.chdir, dict(sorted(self.environment.items()))])
         return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
     def run(self, chroot: Callable[..., list[str]], rootimg: str) -> str:
@@ -82,17 +85,18 @@ class Command:
         arguments = chroot(rootimg, "sh", "-c", RUN, "sh", self.chdir, *self.words)
         environment = {**ENVIRONMENT, **self.environment}
         mend = "Mend the command: the image is as it was"
-        return run_command(arguments, limit=self.limit, mend=mend, environment=environment, name=self.shown)
+        stdin = None if self.script is None else self.script.encode("utf-8", "surrogateescape")
+        return run_command(arguments, limit=self.limit, mend=mend, environment=environment, name=self.shown, stdin=stdin)
 
 
 def command_of(params: Mapping[str, Any]) -> Command:
     """Return what the options ask to run; raises SiteError with every fault of them."""
     faults: list[Fault] = []
     words: list[str] = []
-    shown = ""
+    shown, text = "", None
     if params["script"] is not None:
         text = params["script"] if params["script"].startswith("#!") else f"#!/bin/sh\nset -e\n{params['script']}"
-        words, shown = ["sh", "-c", SCRIPT, "sh", text], "script"
+        words, shown = ["sh", "-c", SCRIPT], "script"
         if not params["script"].strip():
             faults.append(Fault("option script", "is empty", "Write the script"))
     elif params["argv"] is not None:
@@ -116,7 +120,7 @@ def command_of(params: Mapping[str, Any]) -> Command:
     environment = {name: str(value) for name, value in params["environment"].items()}
     told = " ".join(shown.split())
     short = told if len(told) <= SHOWN else f"{told[: SHOWN - 3]}..."
-    return Command(words, short, params["chdir"], environment, params["limit"])
+    return Command(words, short, params["chdir"], environment, params["limit"], text)
 
 
 @dataclass

@@ -15,6 +15,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.edit.image_exec
 from ansible_collections.diskless.statelite.plugins.module_utils.edit.notes import NOTES, Edit, add_edit, edits_in
 from ansible_collections.diskless.statelite.plugins.module_utils.edit.stage import copied, edited_record
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
+from ansible_collections.diskless.statelite.plugins.module_utils.image.mounts import alone
 
 
 def options(**said: object) -> dict[str, object]:
@@ -123,3 +124,15 @@ def test_a_copy_s_record_keeps_what_the_lists_gave() -> None:
 def test_what_vouches_for_one_generation_is_not_copied() -> None:
     names = ["rootimg", "kernel", "record.json", ".liteimg", "manifest.json", "manifest+1.json.sig", "tree.list.gz", "tree+2.list.gz"]
     assert [name for name in names if copied(name)] == ["rootimg", "kernel", "record.json"]
+
+
+def test_a_script_stands_on_no_command_line(tmp_path: Path) -> None:
+    text = "#!/bin/sh\ncat\necho geheim\n#" + "x" * 200_000
+    command = command_of(options(script=text))
+
+    def chroot(_rootimg: str, *words: str) -> list[str]:
+        return alone("sh", "-c", 'mount -t tmpfs tmpfs /run && "$@"', "sh", *words)
+
+    assert not any("geheim" in word for word in command.words)
+    assert command.run(chroot, str(tmp_path)) == "geheim\n"
+    assert command.digest != command_of(options(script=text + "y")).digest
