@@ -33,7 +33,9 @@ class Pair:
         return f"{self.directory}/{name}"
 
     def differs(self, tftpdir: str) -> bool:
-        """Return whether the copies are missing or are not those of the sources (size and time of change)."""
+        """Return whether the copies are missing or are not those of the sources (size and time of change), or a run was cut off."""
+        if os.path.isdir(self._staging(tftpdir)):
+            return True
         for name, source in self.sources.items():
             try:
                 copy = os.lstat(os.path.join(tftpdir, self.directory, name))
@@ -46,11 +48,12 @@ class Pair:
 
     def put(self, tftpdir: str) -> None:
         """Copy both into a new directory and put it in place by one rename; what else was in the old one moves along."""
-        target = os.path.join(tftpdir, self.directory)
+        target, staging = os.path.join(tftpdir, self.directory), self._staging(tftpdir)
         parent = os.path.dirname(target)
         os.makedirs(parent, exist_ok=True)
-        staging = os.path.join(parent, f".{os.path.basename(target)}.new")
-        shutil.rmtree(staging, ignore_errors=True)
+        if os.path.isdir(staging):
+            # Of a run that was killed: it may be the old one by now.
+            self._move_along(staging, target)
         os.mkdir(staging, 0o755)
         for name, source in self.sources.items():
             copy = os.path.join(staging, name)
@@ -62,12 +65,22 @@ class Pair:
         sync_directory(staging)
         if os.path.isdir(target) and not os.path.islink(target):
             exchange(staging, target)
-            for name in set(os.listdir(staging)) - set(self.sources):
-                os.rename(os.path.join(staging, name), os.path.join(target, name))
-            shutil.rmtree(staging)
+            self._move_along(staging, target)
         else:
             os.rename(staging, target)
         sync_directory(parent)
+
+    def _staging(self, tftpdir: str) -> str:
+        above, name = os.path.split(os.path.join(tftpdir, self.directory))
+        return os.path.join(above, f".{name}.new")
+
+    def _move_along(self, old: str, target: str) -> None:
+        """Remove the old directory; what is not of the pair goes into the target, where that has no such name."""
+        for name in sorted(set(os.listdir(old)) - set(self.sources)):
+            place = os.path.join(target, name)
+            if os.path.isdir(target) and not os.path.lexists(place):
+                os.rename(os.path.join(old, name), place)
+        shutil.rmtree(old)
 
 
 def exchange(one: str, other: str) -> None:
