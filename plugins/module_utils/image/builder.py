@@ -17,6 +17,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any, TextIO
 
 from ..apply.files import read_bytes, write_file
@@ -29,6 +30,9 @@ from .genimage import SPEC, Genimage, plan_genimage
 from .packages import default_otherpkgdir, default_pkgdir
 from .sending import send, take_stock
 from .tree import TreeFile
+
+LENT = ".statelite-lent"
+"""After the name of a file: the mark of one that stands in its place for the time of a build."""
 
 ANEW = "Take the command and the description anew on the management node"
 
@@ -62,12 +66,22 @@ def changed_columns(description: Description, asked: Mapping[str, Any]) -> dict[
     return {column: value for column, value in given.items() if value != (image.column(column) or defaults.get(column, ""))}
 
 
+def _mark(path: str) -> str:
+    return f"{path}{LENT}"
+
+
+def _left(path: str) -> bool:
+    """Tell whether a file is one that a build lent which was killed: its mark has its digest."""
+    there, mark = read_bytes(path), read_bytes(_mark(path))
+    return there is not None and mark is not None and mark.decode("ascii", "replace") == sha256(there).hexdigest()
+
+
 def lent_faults(files: Sequence[TreeFile]) -> list[Fault]:
     """Return a fault for each file of the description in whose place this host has another one."""
     found = []
     for file in files:
         there = read_bytes(file.path)
-        if there is not None and there != file.content:
+        if there is not None and there != file.content and not _left(file.path):
             mend = f"{ANEW} if it has changed there; else move the file of this host away"
             found.append(Fault(file.path, "is not the file that the image was described with", mend))
     return found
@@ -75,19 +89,26 @@ def lent_faults(files: Sequence[TreeFile]) -> list[Fault]:
 
 @contextmanager
 def lent(files: Sequence[TreeFile]) -> Iterator[None]:
-    """Have the files of the description at their own places as long as the body runs; what is there already stays."""
+    """Have the files of the description at their own places as long as the body runs; what is there already stays.
+
+    A mark beside each tells what a build that was killed has left; the next one takes it over, and away.
+    """
     put: list[str] = []
     try:
         for file in files:
+            if _left(file.path):
+                os.unlink(file.path)
             if not os.path.lexists(file.path):
                 os.makedirs(os.path.dirname(file.path), exist_ok=True)
                 put.append(file.path)
+                write_file(_mark(file.path), sha256(file.content).hexdigest().encode(), 0o600)
                 write_file(file.path, file.content, file.mode)
         yield
     finally:
         for path in put:
-            if os.path.lexists(path):
-                os.unlink(path)
+            for name in (path, _mark(path)):
+                if os.path.lexists(name):
+                    os.unlink(name)
 
 
 def missing_directories(description: Description, changed: Mapping[str, str]) -> list[Fault]:

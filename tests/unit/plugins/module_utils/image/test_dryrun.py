@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,23 @@ def test_a_file_lent_is_put_and_taken_away_and_another_one_in_its_place_is_refus
     assert all(Path(file.path).exists() for file in files[1:])
     first.write_text("another list\n")
     assert [fault.where for fault in builder.lent_faults(files)] == [str(first)]
+
+
+def test_a_file_that_a_killed_build_lent_is_in_nobodys_way(made: Made) -> None:
+    files = made.description().files
+    first = Path(files[0].path)
+    first.unlink()
+    killed = builder.lent(files)
+    killed.__enter__()
+    newer = (replace(files[0], content=b"a newer list\n"), *files[1:])
+    assert builder.lent_faults(newer) == []
+    with builder.lent(newer):
+        assert first.read_text() == "a newer list\n"
+    assert not first.exists()
+    assert [path.name for path in first.parent.iterdir() if "lent" in path.name] == []
+    builder.lent(files).__enter__()
+    first.write_text("a list of this host\n")
+    assert [fault.where for fault in builder.lent_faults(newer)] == [str(first)]
 
 
 def test_the_builder_carries_neither_ansible_nor_the_database() -> None:
