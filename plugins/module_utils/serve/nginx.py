@@ -106,6 +106,13 @@ def _faults(addresses: Sequence[str], places: Iterable[str], port: str) -> list[
     return faults
 
 
+def _method_faults(site: Site) -> list[Fault]:
+    """Return the fault of a site whose nodes would ask in another way than this server answers."""
+    method = site.setting("httpmethod")
+    mend = "Set it to http, or have a web server of the site's own (pxe_http: false in the role pxe)"
+    return [] if method == "http" else [Fault("table site, key httpmethod", f"'{method}' is not what is served here", mend)]
+
+
 def _host(name: str) -> str:
     """Return a name as a request has it: an IPv6 address in brackets."""
     return f"[{name}]" if ":" in name and not name.startswith("[") else name
@@ -209,7 +216,7 @@ class NginxPlan:
 def plan(site: Site, params: dict[str, Any], own: Sequence[str]) -> NginxPlan:
     """Return the plan for the declared site; raises SiteError with every fault."""
     addresses, places, port = params["names"] or names(site, own), directories(site), site.setting("httpport")
-    raise_faults(_faults(addresses, places, port))
+    raise_faults([*_faults(addresses, places, port), *_method_faults(site)])
     raw = read_bytes(params["path"])
     present = None if raw is None else raw.decode(errors="replace")
     text = render(addresses, places, port, listens_of_others(params["main_file"], params["path"]), boot_directory(site, places))

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
 from ansible_collections.diskless.statelite.plugins.module_utils.serve.nginx import names, plan
 
@@ -34,3 +35,9 @@ def test_a_boot_loader_is_answered_at_the_address_in_its_own_network(nodes: list
     networks = [{"net": net, "mask": "255.255.255.0"} for net in ("10.77.0.0", "10.78.0.0")]
     tables = {"nodelist": nodes, "networks": networks, "site": [{"key": "master", "value": "10.77.0.1"}]}
     assert names(Site(tables), ["127.0.0.1", "10.77.0.1", "10.78.0.1", "192.0.2.1"]) == ["10.77.0.1", "10.78.0.1"]
+
+
+def test_a_site_whose_nodes_would_ask_by_https_is_refused(tmp_path: Path) -> None:
+    params = {"names": ["node.test"], "path": str(tmp_path / "statelite.conf"), "main_file": str(tmp_path / "nginx.conf")}
+    with pytest.raises(SiteError, match="httpmethod"):
+        plan(Site({"site": [{"key": "httpmethod", "value": "https"}]}), params, [])
