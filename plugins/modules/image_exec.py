@@ -16,8 +16,8 @@ description:
   - It runs in a copy of the tree, on which the layout of M(diskless.statelite.liteimg) is taken back, so that every file stands at
     its own path; then the copy is laid out again. A command that fails, or that is killed, leaves the image as it was, no mounts and
     no processes.
-  - The copy becomes a new generation, which is published when the one it was made of is. Nodes that run go on with theirs, and
-    M(diskless.statelite.nodeset) gives them the new one.
+  - The copy becomes a new generation, which is published when the one it was made of is; one of stateless nodes is published by
+    M(diskless.statelite.packimage). Nodes that run go on with theirs, and M(diskless.statelite.nodeset) gives them the new one.
   - With O(in_place=true) what the command changed is carried into the tree that nodes run from, each file by one rename, and the
     result names the nodes. Programs on nodes read on in the files that they have open.
   - Kernel, initramfs and record of a generation are never changed by this; a command that takes away the modules of the kernel that

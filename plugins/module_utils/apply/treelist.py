@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import stat
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -105,7 +106,7 @@ def unpacked(content: bytes, where: str) -> dict[str, Line]:
         for text in gzip.decompress(content).decode("ascii").splitlines():
             line = json.loads(text)
             found[str(line[0])] = line
-    except (OSError, EOFError, ValueError, IndexError, TypeError) as error:
+    except (OSError, EOFError, ValueError, IndexError, TypeError, zlib.error) as error:
         raise SiteError.of(where, "it is no list of a tree", "Build the image again") from error
     return found
 

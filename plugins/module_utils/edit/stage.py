@@ -300,7 +300,9 @@ def edited(site: Site, name: str, in_place: bool, keep_identity: bool, keys: Key
     wanted = _wanted(site, image, base, in_place)
     affected = nodes_of(site, image.name) if in_place else []
     target = base if in_place else replace(base, number=next_number(directory))
-    return Edited(image, base, target, wanted, not in_place and base == published, keep_identity, keys, affected)
+    # Stateless nodes boot what packimage makes of a generation, which publishes it then.
+    publishes = not in_place and base == published and image.provmethod != "netboot"
+    return Edited(image, base, target, wanted, publishes, keep_identity, keys, affected)
 
 
 def _wanted(site: Site, image: Image, base: Generation, in_place: bool) -> Wanted | None:

@@ -21,6 +21,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.apply.manifest 
     verify,
 )
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.signing import Keys, site_keys
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.treelist import packed, unpacked
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.serve.imagekey import SPEC, plan_key
 
@@ -207,3 +208,10 @@ def test_an_unpublished_generation_that_changes_is_sealed_anew(tmp_path: Path, k
     (Path(generation.rootimg) / "etc/motd").write_text("")
     publish(generation, keys)
     assert verify(generation, keys, tree=True) is not None
+
+
+def test_a_damaged_list_of_a_tree_is_refused_wherever_the_damage_is() -> None:
+    content = packed([["/", "d", "755", 0, 0, {}], *([f"/{number}", "p", "600", 0, 0, {}] for number in range(20))])
+    for place in range(10, len(content)):
+        with pytest.raises(SiteError, match="is no list of a tree"):
+            unpacked(content[:place] + bytes((content[place] ^ 0xFF,)) + content[place + 1 :], "list")

@@ -135,3 +135,12 @@ def test_an_edit_that_the_site_went_back_from_is_not_made_again(tmp_path: Path, 
     assert planned(tmp_path, True).held("image_packages", what="tool 1 -> 2") is None
     os.makedirs(Generation(directory, 3).rootimg + "/etc")
     assert image_exec.read_and_plan(params, told.append).lines() != []
+
+
+def test_an_edited_image_of_stateless_nodes_waits_for_packimage(tmp_path: Path, generation: Path) -> None:
+    found = rows(tmp_path)
+    found["osimage"][0]["provmethod"] = "netboot"
+    plan = edited(Site(found), "tiny", False, False)
+    assert plan.lines() == ["tiny: new generation 2 from 1"]
+    plan.carry_out(append("more\n"), Edit("image_exec", "now", "digest"))
+    assert current(str(tmp_path / "image")) == Generation(str(tmp_path / "image"), 1)
