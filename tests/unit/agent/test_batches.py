@@ -16,6 +16,9 @@ PERL = {
     "the image's": "",
     "one that can't be run": "#!/nowhere/perl\n",
     "one that gives everything back": "#!/bin/sh\nexec cat\n",
+    "one without its modules": """#!/bin/sh
+exec /usr/bin/perl -e 'BEGIN { @INC = () } open(F, "<", shift); local $/; my $script = <F>; $/ = "\\n"; eval $script; die $@ if $@' "$1"
+""",
 }
 
 

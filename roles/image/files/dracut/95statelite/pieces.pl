@@ -3,9 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Appends files to files, many by one process, where the image has Perl: batches.sh has the slow way, one cat for each.
 # Lines on standard input: PATH<TAB>PLACE<TAB>FILE…; what can't even be begun is printed again, for the slow way to tell why.
-
-use strict;
-use warnings;
+# No `use`: an image may have Perl without its modules, and then not even strict is there.
 
 LINE: while ( my $line = <STDIN> ) {
     chomp $line;
