@@ -22,10 +22,10 @@ from typing import Any
 from ..apply.files import read_bytes, sync_directory
 from ..apply.root import Root
 from ..errors import SiteError
+from ..lite.treeplan import EDIT
 from .difference import META, PUT, REMOVE, SWAP, Step
 
 FORMAT = 1
-JOURNAL = "edit.json"
 AMENDED = "amended"
 AT_CWD = -100
 EXCHANGE = 2
@@ -44,7 +44,7 @@ class Carry:
 
 def journal_path(directory: str) -> str:
     """Return the journal in the directory of liteimg's beside a tree."""
-    return os.path.join(directory, JOURNAL)
+    return os.path.join(directory, EDIT)
 
 
 def begin(directory: str, carry: Carry) -> None:

@@ -38,7 +38,7 @@ from .entry import entries_for
 from .inuse import exported_paths, exporter_of, refuse_mounts
 from .remarks import Shadowed, remarks, shadowed_rows
 from .remembered import digest_of, forget, recall, remember
-from .treeplan import JOURNAL, TreePlan, Wanted, plan_tree
+from .treeplan import EDIT, JOURNAL, TreePlan, Wanted, plan_tree
 
 TABLES = ("osimage", "linuximage", "litefile", "site", "nodetype", "nodelist", "nodegroup")
 VERB = "liteimg"
@@ -230,6 +230,9 @@ def _looked_at(site: Site, name: str, rootimgdir: str | None) -> tuple[Image, Ge
         raise SiteError.of(f"table osimage, imagename {image.name}", f"provmethod is {image.provmethod}", "Set provmethod to statelite")
     base = _base(image, (rootimgdir or image.rootimgdir).rstrip("/") or "/")
     refuse_mounts(base.rootimg)
+    if os.path.lexists(os.path.join(base.path, JOURNAL, EDIT)):
+        what = "is being edited in place, or an edit of it was cut off"
+        raise SiteError.of(base.rootimg, what, "Run the same image_exec or image_packages again, which finishes it; then liteimg")
     return image, base
 
 

@@ -30,6 +30,9 @@ Stamp = tuple[bool, Optional[tuple[int, int, int]]]
 JOURNAL = ".liteimg"
 """The directory beside the root image that holds the journal, the lock and what was set aside."""
 
+EDIT = "edit.json"
+"""The file in it that tells which edit of the tree is being carried (room edit), until that is whole."""
+
 
 def journal_of(rootimg: str) -> Journal:
     """Return the journal of a root image."""

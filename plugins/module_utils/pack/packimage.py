@@ -23,7 +23,7 @@ from ..image.definition import parse_environment
 from ..image.exlist import Pattern
 from ..image.packages import read_exlist
 from ..lite.layout import read_layout
-from ..lite.treeplan import JOURNAL
+from ..lite.treeplan import EDIT, JOURNAL
 from ..nodes.images import Image, osimage
 from ..nodes.site import Site
 from ..tables.store import DEFAULT_SITE, open_store
@@ -34,7 +34,7 @@ from .staging import stamp
 VERB = "packimage"
 TABLES = ("osimage", "linuximage", "site")
 PROVMETHODS = ("netboot", "statelite")
-CUT_OFF = ("journal", "edit.json")
+CUT_OFF = ("journal", EDIT)
 """In the directory beside a tree, while it is changed in place: of liteimg, and of the edits of an image."""
 
 FOREIGN_LAYOUT = ".statelite/litefile.save"

@@ -17,6 +17,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.edit import car
 from ansible_collections.diskless.statelite.plugins.module_utils.edit.notes import Edit, add_edit
 from ansible_collections.diskless.statelite.plugins.module_utils.edit.stage import Edited, edited
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
+from ansible_collections.diskless.statelite.plugins.module_utils.lite.liteimg import plan_image
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.plan import plan_table
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.schema import TABLES
@@ -144,3 +145,16 @@ def test_an_edited_image_of_stateless_nodes_waits_for_packimage(tmp_path: Path, 
     assert plan.lines() == ["tiny: new generation 2 from 1"]
     plan.carry_out(append("more\n"), Edit("image_exec", "now", "digest"))
     assert current(str(tmp_path / "image")) == Generation(str(tmp_path / "image"), 1)
+
+
+def test_liteimg_lays_no_half_edited_tree_out(tmp_path: Path, generation: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site({**rows(tmp_path), "litefile": [{"image": "tiny", "file": "/etc/motd", "options": "tmpfs"}]})
+    with monkeypatch.context() as patched:
+        patched.setattr(stage, "carry_out", killed)
+        with pytest.raises(KeyboardInterrupt):
+            planned(tmp_path).carry_out(append("once\n"), Edit("image_exec", "now", "digest"))
+    with pytest.raises(SiteError, match="an edit of it was cut off"):
+        plan_image(site, "tiny")
+    planned(tmp_path).mend()
+    plan_image(site, "tiny").apply()
+    assert (generation.parent / "2/rootimg/.default/etc/motd").read_text() == "welcome\nonce\n"
