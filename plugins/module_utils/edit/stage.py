@@ -120,6 +120,15 @@ class Edited:
         """Finish what a killed run left."""
         with only_run(os.path.join(self.directory, JOURNAL, "lock"), self.directory):
             self._finish()
+            self._clear()
+
+    def _clear(self) -> str:
+        """Remove the copies that earlier runs left; return the directory in which copies are made."""
+        holder = self.directory if self.base.number is None else os.path.join(self.directory, "generations")
+        for name in os.listdir(holder):
+            if STAGING.fullmatch(name):
+                remove_tree(os.path.join(holder, name))
+        return holder
 
     def _finish(self) -> None:
         carry = pending(journal_of(self.base.rootimg).directory)
@@ -172,11 +181,7 @@ class Edited:
         """Give a new directory on the file system of the tree, with what earlier runs left finished or thrown away."""
         umask = os.umask(0o022)
         self._finish()
-        holder = self.directory if self.base.number is None else os.path.join(self.directory, "generations")
-        for name in os.listdir(holder):
-            if STAGING.fullmatch(name):
-                remove_tree(os.path.join(holder, name))
-        stage = os.path.join(holder, f".{self.base.number or 'plain'}.edit")
+        stage = os.path.join(self._clear(), f".{self.base.number or 'plain'}.edit")
         os.mkdir(stage, 0o755)
         try:
             yield stage

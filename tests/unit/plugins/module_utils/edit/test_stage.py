@@ -71,6 +71,7 @@ def test_what_failed_while_it_was_carried_is_finished_by_the_next_run(
     planned(tmp_path).mend()
     assert (generation / MOTD).read_text() == "welcome\nonce\n"
     assert planned(tmp_path).left() == []
+    assert sorted(os.listdir(generation.parent)) == ["1"]
     planned(tmp_path).carry_out(append("twice\n"), Edit("image_exec", "now", "other"))
     assert (generation / MOTD).read_text() == "welcome\nonce\ntwice\n"
     assert sorted(os.listdir(generation.parent)) == ["1"]
