@@ -211,7 +211,7 @@ def measured(log: Log, *sizes: tuple[str, ...], seen: bool) -> int:
 
 
 def bench(log: Log) -> int:
-    return measured(log, ("agent",), ("liteimg",), ("genimage",), seen=True)
+    return measured(log, ("agent",), ("liteimg",), ("nodeset",), ("genimage",), seen=True)
 
 
 def tripwire(log: Log) -> int:
