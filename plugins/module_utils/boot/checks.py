@@ -61,7 +61,8 @@ class Checks:
             self.tell(f"{method.name} might be the wrong boot method for {image} ({arch})", node)
         loader = method.loader(arch)
         if loader and method.fits(arch) and not os.path.isfile(os.path.join(tftpdir, loader)):
-            found.append(Fault(f"node {node}", f"{tftpdir}/{loader} is not there", "Run the role pxe, which puts it there"))
+            mend = f"Have nodetype say that the node is {arch}, by its image or arch; then run the role pxe, which puts it there"
+            found.append(Fault(f"node {node}", f"{tftpdir}/{loader} is not there", mend))
         return found
 
     def line(self, node: str, method: Method, line: str) -> list[Fault]:

@@ -13,6 +13,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.boot import loa
 from ansible_collections.diskless.statelite.plugins.module_utils.boot.loaders import LoaderPlan, plan_loaders
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
+from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.boot.server import Server
 
 
 class Machine:
@@ -134,3 +135,15 @@ def test_a_link_out_of_an_image_is_not_followed(machine: Machine) -> None:
     place.symlink_to(machine.root / "elsewhere")
     with pytest.raises(SiteError, match="nor in an image for aarch64"):
         machine.plan()
+
+
+def test_the_loader_of_an_image_that_only_nodeset_was_told_is_had_as_it_says(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    server.tables["noderes"][0]["netboot"] = "grub2"
+    server.tables["osimage"][0]["osarch"] = "aarch64"
+    server.tables["nodetype"] = []
+    with pytest.raises(SiteError, match="grub2.aarch64 is not there. Have nodetype say that the node is aarch64, by its image or arch"):
+        server.nodeset("n1", "osimage=img1")
+    server.tables["nodetype"] = [{"node": "compute", "arch": "aarch64"}]
+    with pytest.raises(SiteError, match="arm64-efi"):
+        plan_loaders(Site(server.tables), {"grub_directories": [], "ipxe_directory": ""})
