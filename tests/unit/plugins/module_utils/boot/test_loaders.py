@@ -142,7 +142,7 @@ def test_the_loader_of_an_image_that_only_nodeset_was_told_is_had_as_it_says(tmp
     server.tables["noderes"][0]["netboot"] = "grub2"
     server.tables["osimage"][0]["osarch"] = "aarch64"
     server.tables["nodetype"] = []
-    with pytest.raises(SiteError, match="grub2.aarch64 is not there. Have nodetype say that the node is aarch64, by its image or arch"):
+    with pytest.raises(SiteError, match=r"grub2\.aarch64 is not there\. Have nodetype say that the node is aarch64, by its image or arch"):
         server.nodeset("n1", "osimage=img1")
     server.tables["nodetype"] = [{"node": "compute", "arch": "aarch64"}]
     with pytest.raises(SiteError, match="arm64-efi"):
