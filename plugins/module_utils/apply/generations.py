@@ -55,9 +55,13 @@ class Generation:
         return os.path.join(self.path, ROOTIMG)
 
     def record(self) -> dict[str, Any]:
-        """Return what the builder wrote about this generation; empty for a plain rootimg."""
-        content = read_bytes(os.path.join(self.path, RECORD))
-        return json.loads(content) if content else {}
+        """Return what the builder wrote about this generation; empty for a plain rootimg. Raises SiteError when it is damaged."""
+        path = os.path.join(self.path, RECORD)
+        content = read_bytes(path)
+        try:
+            return dict(json.loads(content)) if content else {}
+        except (ValueError, TypeError) as error:
+            raise SiteError.of(path, "the record of the generation is damaged", "Build the image again, or bring the file back") from error
 
     def write_record(self, record: dict[str, Any]) -> None:
         """Write the record; allowed only before the generation is published."""

@@ -136,6 +136,8 @@ def _packages(definition: Definition, inputs: Inputs, stage: str, way: Way) -> P
         drop_kept(directory)
         os.makedirs(kept_root(directory))
         found = Packages(definition.installer.install(kept_root(directory)), reason)
+    with Root(kept_root(directory)) as root:
+        root.sync()
     record_kept(directory, inputs.record, 0)
     copy_to(directory, stage)
     return found

@@ -215,3 +215,12 @@ def test_a_damaged_list_of_a_tree_is_refused_wherever_the_damage_is() -> None:
     for place in range(10, len(content)):
         with pytest.raises(SiteError, match="is no list of a tree"):
             unpacked(content[:place] + bytes((content[place] ^ 0xFF,)) + content[place + 1 :], "list")
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", "7"])
+def test_a_damaged_record_is_told_by_its_path(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "generations" / "3" / "record.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    with pytest.raises(SiteError, match="the record of the generation is damaged"):
+        Generation(str(tmp_path), 3).record()
