@@ -37,7 +37,7 @@ HEADER = "# Written by diskless.statelite (module nginx). Changes made here are 
 NAME = re.compile(r"[A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\]")
 DIRECTORY = re.compile(r"/[^\x00-\x1f\x7f\"\\$]+")
 HIDDEN = r"/(?:rootimg|\.[^/]*)(?:/|$)"
-"""Not given out: root trees, whose links lead to files of this machine, and what is at work beside them."""
+"""Not given out below a directory: root trees, whose links lead to files of this machine, and what is at work beside them."""
 
 LIMIT = 30.0
 TEST = 'mount --bind "$1" "$2" && exec nginx -T -c "$3" 2>&1'
@@ -152,7 +152,7 @@ def render(addresses: Sequence[str], places: Sequence[str], port: str, others: S
             "        limit_except GET {",
             "            deny all;",
             "        }",
-            f'        location ~ "{HIDDEN}" {{',
+            f'        location ~ "^{re.escape(place)}(?:/.*)?{HIDDEN}" {{',
             "            return 404;",
             "        }",
             "    }",

@@ -30,6 +30,17 @@ def test_boot_files_are_found_where_they_say(tftpdir: str | None, places: dict[s
     assert dict(re.findall(r'location "([^"]*)/" \{\n *([^;]*);', text)) == places
 
 
+def test_a_directory_may_lie_below_a_name_with_a_dot_and_what_is_hidden_is_hidden_in_it(tmp_path: Path) -> None:
+    site = Site({"site": [{"key": "installdir", "value": "/srv/.data/rootimg/a b"}]})
+    params = {"names": ["node.test"], "path": str(tmp_path / "statelite.conf"), "main_file": str(tmp_path / "nginx.conf")}
+    hidden = re.findall(r'location ~ "([^"]*)"', plan(site, params, []).text)
+    place = "/srv/.data/rootimg/a b"
+    assert [bool(re.search(hidden[0], path)) for path in (f"{place}/netboot/i/rootimg.gz", f"{place}/i/generations/1/kernel")] == [
+        False
+    ] * 2
+    assert all(re.search(hidden[0], f"{place}/{path}") for path in ("i/rootimg/etc/passwd", ".liteimg/journal", "i/.new", "rootimg"))
+
+
 @pytest.mark.parametrize("nodes", [[], [{"node": "n1"}]])
 def test_a_boot_loader_is_answered_at_the_address_in_its_own_network(nodes: list[dict[str, str]]) -> None:
     networks = [{"net": net, "mask": "255.255.255.0"} for net in ("10.77.0.0", "10.78.0.0")]
