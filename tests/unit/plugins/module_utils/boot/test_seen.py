@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import Generation
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.manifest import seal
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.signing import site_keys
-from ansible_collections.diskless.statelite.plugins.module_utils.boot import nodeset
+from ansible_collections.diskless.statelite.plugins.module_utils.boot import nodeset, seen
 from ansible_collections.diskless.statelite.plugins.module_utils.boot.nodeset import NodesetPlan, read_and_plan
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.plan import Change
@@ -167,3 +168,19 @@ def test_many_nodes_of_the_same_groups_have_the_lines_of_few(tmp_path: Path) -> 
 def test_a_site_that_was_never_written_has_no_such_nodes(tmp_path: Path) -> None:
     with pytest.raises(SiteError, match="nobody"):
         read_and_plan({"site": str(tmp_path / "site.db"), "noderange": "nobody", "state": "osimage"}, print)
+
+
+def test_the_number_of_the_rules_is_raised_when_the_same_rows_come_to_other_boot_files(tmp_path: Path) -> None:
+    """What an older version remembers must not hold for a newer one that writes otherwise: raise RULES with the digest."""
+    found = hashlib.sha256()
+    for method in ("pxe", "xnba", "grub2", "grub2-http", "petitboot", "yaboot"):
+        server = Server(tmp_path / method)
+        server.boots_by(method)
+        server.tables["nodehm"] = [{"node": "n1", "serialport": "0", "serialspeed": "115200"}]
+        server.tables["statelite"] = [{"node": "compute", "statemnt": "10.77.0.2:/state"}]
+        lines = [*server.nodeset("n1,n2").lines(), *server.nodeset("n3", "offline").lines(), *server.nodeset("n2", "boot").lines()]
+        for path in sorted(server.tftp.rglob("*")):
+            text = os.readlink(path) if path.is_symlink() else path.read_bytes().decode() if path.is_file() else ""
+            lines.append(f"{path} {text}")
+        found.update("\n".join(lines).replace(str(server.root), "").encode())
+    assert (seen.RULES, found.hexdigest()[:16]) == (1, "af91ee39f1ba40e2")
