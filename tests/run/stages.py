@@ -275,7 +275,7 @@ BEFORE_LAB = (
     Stage("integration", integration, 1800),
     Stage("molecule", molecule, 1500),
 )
-LAB = Stage("lab", lab, 2400)
+LAB = Stage("lab", lab, 3600)
 TEST = (*BEFORE_LAB, Stage("fuzz", fuzz, 300), LAB)
 BENCH = (SETUP, Stage("bench", bench, 2700))
 FULL = (
