@@ -198,13 +198,20 @@ class Proof:
             return {"image"}
         above = [entry for entry in self.entries if path == entry or path.startswith(entry + "/")]
         found: set[str] = set()
+        kept = ""
         for entry in sorted(above, key=len, reverse=True):
+            storage, attach = self.entries[entry][3], self.entries[entry][8]
+            if kept not in ("", storage):
+                continue
             _status, source, _message = self.results.get(entry, ("", "-", ""))
             if path == RESOLVER == entry and source in ("default", "created"):
                 found.add("identity")  # what DHCP says is written into it, where it says something
             found.add(" + ".join(part if part in ("default", "created", "kept") else f"level {part}" for part in source.split("+")))
-            if self.entries[entry][8] != "inline":
+            if attach == "inline":
+                continue
+            if source != "kept":
                 break
+            kept = storage  # since an earlier boot, or since this one filled the same storage's entry above it
         if path == MOUNTS and any(fields[0] == "mounts" for fields in self.plan):
             found.add("identity")  # a file where it is kept became a link to what the kernel says
         if any(entry.startswith(path + "/") for entry in self.entries) and row["type"] == "d":

@@ -123,6 +123,20 @@ def test_depths_of_every_storage_are_proved(attachment: str, tmp_path: Path, pki
     assert len(proof.writes) == len(files)
 
 
+def test_what_an_entry_above_brought_is_there_already_for_one_of_its_storage(tmp_path: Path, pki: Path) -> None:
+    """The lab found it: the outer entry's copy of the level fills the state where the inner one then finds it."""
+    files = {"/srv/tree/": "persistent", "/srv/tree/live/": "tmpfs", "/srv/tree/live/kept/": "persistent"}
+    node = node_with(tmp_path, pki, files)
+    for path in files:
+        (node.root / path.strip("/")).mkdir(parents=True, exist_ok=True)
+        node.file(f"nfs/10.0.0.2/common{path}about", f"{path}\n")
+    node.lay_out()
+    for origin in ("level 2", "kept"):
+        told, proof = proved(node)
+        assert {row["origin"] for row in told["tree"] if row["path"] == "/srv/tree/live/kept/about"} == {origin}
+        assert [str(each) for each in differences(told, proof)] == []
+
+
 def test_proving_leaves_no_trace(tmp_path: Path, pki: Path) -> None:
     node = node_with(tmp_path, pki, {"/srv/kept/": "persistent", "/etc/kept": "persistent", "/srv/level/": "ro", "/srv/image/": "ro"})
     for below in ("nfs/10.0.0.1/state/n1/srv/kept", "nfs/10.0.0.2/common/srv/level", "image/rootimg/srv/image"):
