@@ -20,14 +20,19 @@ from setup import alone, copy_for_ansible_test, packages, set_up, tracked
 FLOOR = "3.9"
 """The oldest Python that plugins/ run on."""
 LONG = (
+    "agent/test_batches.py",
     "agent/test_derived_cases.py",
     "agent/test_localdisk.py",
     "agent/test_matrix.py",
+    "agent/test_memory.py",
     "agent/test_overlays.py",
     "agent/test_proof.py",
     "plugins/module_utils/answer/test_original_client.py",
+    "plugins/module_utils/image/test_bundle.py",
     "plugins/module_utils/lite/test_killed_served.py",
+    "plugins/module_utils/lite/test_lost_power.py",
     "plugins/module_utils/lite/test_renamed_cases.py",
+    "plugins/module_utils/pack/test_packimage.py",
     "plugins/module_utils/tables/test_killed_writers.py",
 )
 """Unit tests that `make check` leaves to the stage `units` of `make test`, which runs every one: more than half of the time of all."""
@@ -268,7 +273,8 @@ LINT = (
 UNIT = Stage("unit", unit, 600)
 CHECK = (SETUP, *LINT, UNIT)
 BEFORE_LAB = (
-    *CHECK,
+    SETUP,
+    *LINT,
     Stage("sanity", sanity, 900),
     Stage("units", units, 1200),
     Stage("tripwire", tripwire, 600),

@@ -82,7 +82,7 @@ def test_a_bench_that_measured_nothing_is_a_failure(stages):
 
 def test_what_the_quick_run_leaves_out_is_there_and_run_by_the_whole_one(stages):
     assert [name for name in stages.LONG if not (ROOT / "tests/unit" / name).is_file()] == []
-    assert {"unit", "units"} <= {stage.name for stage in stages.TEST}
+    assert "units" in {stage.name for stage in stages.TEST}
     ran = []
     stages.pytest = lambda _log, *paths, **_extra: ran.extend(paths)
     stages.unit(None)
