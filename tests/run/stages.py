@@ -276,7 +276,7 @@ BEFORE_LAB = (
     SETUP,
     *LINT,
     Stage("sanity", sanity, 900),
-    Stage("units", units, 1200),
+    Stage("units", units, 2400),
     Stage("tripwire", tripwire, 600),
     Stage("integration", integration, 1800),
     Stage("molecule", molecule, 1500),
