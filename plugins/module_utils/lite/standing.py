@@ -79,7 +79,18 @@ class Original:
 
     def links_below(self, path: str) -> Iterable[tuple[str, str]]:
         """Give the symbolic links in a directory as it was."""
-        content = self.made.content_of(path)
+        found = self._links_in(path, self.made.content_of(path))
+        for place, content in self.made.moves.items():
+            # What stood in the directory and was moved out of it: a link itself, or a directory that has some.
+            if place.startswith(f"{path}/") and not content.startswith(f"{self.made.content_of(path)}/"):
+                name, there = place[len(path) + 1 :], self._on_disk(content)
+                if there is not None and there.kind == "l":
+                    found.append((name, there.text))
+                elif there is not None and there.kind == "d":
+                    found += [(f"{name}/{inner}", text) for inner, text in self._links_in(place, content)]
+        return found
+
+    def _links_in(self, path: str, content: str) -> list[tuple[str, str]]:
         passed: list[str] = []
         found = [(name, text) for name, text in self.root.links_below(content, passed) if f"{content}/{name}" not in self.made.links]
         self.walked.update((path, *(f"{path}/{name}" for name in passed)))
