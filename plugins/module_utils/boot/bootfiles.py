@@ -11,9 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ..apply.files import read_bytes, write_all
+from ..errors import Fault
 from . import pxelinux
 from .method import NodeFiles
-from .pairs import Pair
+from .pairs import MOVE_AWAY, Pair, no_directories
 from .record import UNKNOWN, Names, Paths, digest
 
 
@@ -42,6 +43,7 @@ class BootFiles:
     _digests: dict[int, dict[str, str]] = field(default_factory=dict, init=False)
     _files: dict[str, int] = field(default_factory=dict, init=False)
     _links: dict[str, str] = field(default_factory=dict, init=False)
+    _directories: set[str] = field(default_factory=set, init=False)
 
     def compare(self, named: Collection[str]) -> None:
         """Read the directories and note what is to be done.
@@ -132,6 +134,14 @@ class BootFiles:
         found.update({path: f"-> {target}" for path, target in files.links.items()})
         return found
 
+    def faults(self) -> list[Fault]:
+        """Return what stands where something of ours belongs and would not give way to it; to be asked after `compare`."""
+        changed = sorted({*self.written, *self.joined, *self.linked})
+        found = no_directories(sorted({os.path.dirname(f"{self.tftpdir}/{path}") for path in changed}))
+        found += [fault for name in self.copied for fault in self.pairs[name].obstacles(self.tftpdir)]
+        what = "is a directory, and a boot file belongs there"
+        return found + [Fault(f"{self.tftpdir}/{path}", what, MOVE_AWAY) for path in changed if path in self._directories]
+
     @property
     def added(self) -> dict[str, Paths]:
         """What has to be in the record before anything is written."""
@@ -163,6 +173,8 @@ class BootFiles:
                         self._links[above + entry.name] = os.readlink(entry.path)
                     elif entry.is_file(follow_symlinks=False):
                         self._files[above + entry.name] = entry.inode()
+                    elif entry.is_dir(follow_symlinks=False):
+                        self._directories.add(above + entry.name)
 
     def _read(self, path: str) -> str | None:
         content = read_bytes(f"{self.tftpdir}/{path}")

@@ -26,6 +26,7 @@ from .genesis import arch_of
 from .grub import DIRECTORY, Grub, loader_name
 from .ipxe import PLACE, Xnba
 from .methods import METHODS
+from .pairs import no_directories
 
 SPEC: dict[str, Any] = {
     "grub_directories": {"type": "list", "elements": "path", "default": ["/usr/lib/grub", "/usr/lib/statelite/grub"]},
@@ -230,6 +231,7 @@ def plan_loaders(site: Site, params: Mapping[str, Any]) -> LoaderPlan:
             plan.made.append((grub, record))
     for tftpdir in sorted(ipxe):
         _ipxe(tftpdir, site, params["ipxe_directory"], plan, faults)
+    faults += no_directories(os.path.dirname(path) for path in [*(grub.path for grub, _record in plan.made), *plan.files])
     raise_faults(faults)
     return plan
 

@@ -164,8 +164,8 @@ def plan(
     raise_faults(dict.fromkeys(planner.faults))
     planner.finish()
     finished = _finished(planner, database)
-    if noupdateinitrd:
-        raise_faults(_not_copied(finished.directories))
+    in_the_way = [fault for each in finished.directories for fault in each.faults()]
+    raise_faults(dict.fromkeys(in_the_way + (_not_copied(finished.directories) if noupdateinitrd else [])))
 
     def again(tables: Mapping[str, Sequence[Row]]) -> Sequence[Change]:
         now = Site(tables, site.here)

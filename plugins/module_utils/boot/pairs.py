@@ -9,16 +9,17 @@ import ctypes
 import errno
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..apply.files import sync_directory
-from ..errors import SiteError
+from ..errors import Fault, SiteError
 
 EXCHANGE = 2
 """RENAME_EXCHANGE of renameat2(2)."""
 
 AT_CWD = -100
+MOVE_AWAY = "Move it away, then run this again"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,13 @@ class Pair:
             if (copy.st_size, copy.st_mtime_ns) != (own.st_size, own.st_mtime_ns):
                 return True
         return False
+
+    def obstacles(self, tftpdir: str) -> list[Fault]:
+        """Return what stands where `put` needs a directory."""
+        target, staging = os.path.join(tftpdir, self.directory), self._staging(tftpdir)
+        what = "is a file or a link, and a directory with a boot loader's files belongs there"
+        found = [path for path in (target, staging) if os.path.islink(path) or os.path.isfile(path)]
+        return [Fault(path, what, MOVE_AWAY) for path in found] or no_directories([os.path.dirname(target)])
 
     def put(self, tftpdir: str) -> None:
         """Copy both into a new directory and put it in place by one rename; what else was in the old one moves along."""
@@ -81,6 +89,18 @@ class Pair:
             if os.path.isdir(target) and not os.path.lexists(place):
                 os.rename(os.path.join(old, name), place)
         shutil.rmtree(old)
+
+
+def no_directories(paths: Iterable[str]) -> list[Fault]:
+    """Return the fault of what is no directory and stands nearest at or above each path, where a directory is to be."""
+    found: dict[str, None] = {}
+    for path in paths:
+        near = os.path.abspath(path)
+        while not os.path.lexists(near):
+            near = os.path.dirname(near)
+        if not os.path.isdir(near):
+            found[near] = None
+    return [Fault(near, "is not a directory, and boot files belong below it", MOVE_AWAY) for near in found]
 
 
 def exchange(one: str, other: str) -> None:

@@ -147,3 +147,12 @@ def test_the_loader_of_an_image_that_only_nodeset_was_told_is_had_as_it_says(tmp
     server.tables["nodetype"] = [{"node": "compute", "arch": "aarch64"}]
     with pytest.raises(SiteError, match="arm64-efi"):
         plan_loaders(Site(server.tables), {"grub_directories": [], "ipxe_directory": ""})
+
+
+def test_files_where_the_loaders_directories_belong_are_told_by_their_paths_before_anything_is_made(machine: Machine) -> None:
+    machine.tftp.mkdir()
+    for name in ("boot", "xcat"):
+        (machine.tftp / name).write_text("")
+    with pytest.raises(SiteError) as error:
+        machine.plan()
+    assert [fault.where for fault in error.value.faults] == [str(machine.tftp / name) for name in ("boot", "xcat")]
