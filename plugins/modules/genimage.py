@@ -57,6 +57,7 @@ options:
       - Build nothing, and return the command that builds the image on another host, as C(genimage --dryrun) does.
       - This machine need not be able to build the image then; its lists and sources must be there all the same.
       - The command runs the program that M(diskless.statelite.image_builder) writes; the role C(diskless.statelite.build_host) does both.
+      - Of the variables in C(osimage.environvar) the command has the names alone; their values are in the description, for root alone.
     type: bool
     default: false
   builder:

@@ -24,9 +24,11 @@ from ..apply.files import read_bytes, write_file
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import Image
 from .build_host import read_host
+from .definition import parse_environment
 from .description import Description, from_json
 from .dryrun import OPTIONS, description_name
 from .genimage import SPEC, Genimage, plan_genimage
+from .listfile import split_column
 from .packages import default_otherpkgdir, default_pkgdir
 from .sending import send, take_stock
 from .tree import TreeFile
@@ -58,11 +60,19 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
+def with_values(asked: str, described: str) -> str:
+    """Return the variables that the command asks for; one that it only names has the value that the description has."""
+    known = parse_environment(described, "")[0]
+    return ",".join(f"{item}={known[item]}" if item in known else item for item in split_column(asked))
+
+
 def changed_columns(description: Description, asked: Mapping[str, Any]) -> dict[str, str]:
     """Return the columns that the command line gives another value; a default written out is none."""
     image = Image(description.image, description.row, description.installdir)
     defaults = {"pkgdir": default_pkgdir(image), "otherpkgdir": default_otherpkgdir(image), "permission": image.permission}
     given = {column: asked[column] for column in OPTIONS.values() if asked.get(column) is not None}
+    if "environvar" in given:
+        given["environvar"] = with_values(given["environvar"], image.column("environvar"))
     return {column: value for column, value in given.items() if value != (image.column(column) or defaults.get(column, ""))}
 
 

@@ -62,11 +62,12 @@ def description_name(image: str) -> str:
 
 
 def values(definition: Definition) -> dict[str, str]:
-    """Return every column that the command carries; a default is written out."""
+    """Return every column that the command carries; a default is written out. Of variables only the names: everybody sees a command."""
     image: Image = definition.image
     found = {column: image.column(column) for column in OPTIONS.values()}
     found["provmethod"] = image.provmethod if image.provmethod == "statelite" else ""
     found["permission"] = image.permission
+    found["environvar"] = ",".join(definition.environment)
     found["pkgdir"] = found["pkgdir"] or default_pkgdir(image)
     found["pkglist"] = found["pkglist"] or definition.packages.files[0]
     found["otherpkgdir"] = found["otherpkgdir"] or default_otherpkgdir(image)

@@ -156,6 +156,18 @@ def test_the_site_of_a_description_is_built_from_the_same_inputs(made: Made) -> 
     assert definition.image.rootimgdir == "/tmp/compute"
 
 
+def test_the_values_of_variables_are_in_the_description_and_not_in_the_command(made: Made) -> None:
+    made.osimage["environvar"] = "PROXY=http://user:secret@proxy,SITE=here"
+    result = plan_dryrun(made.site, made.params).result()
+    words = result["argv"]
+    assert words[words.index("--env") + 1] == "PROXY,SITE"
+    assert "secret" not in str(result)
+    asked = vars(builder.parser().parse_args(words[1:]))
+    assert builder.changed_columns(made.description(), asked) == {}
+    asked["environvar"] = "PROXY,SITE=there,NEW=1"
+    assert builder.changed_columns(made.description(), asked) == {"environvar": "PROXY=http://user:secret@proxy,SITE=there,NEW=1"}
+
+
 def test_the_commands_own_values_change_nothing_in_the_description(made: Made) -> None:
     words = plan_dryrun(made.site, made.params).result()["argv"][1:]
     asked = vars(builder.parser().parse_args(words))
