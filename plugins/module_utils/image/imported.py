@@ -166,7 +166,8 @@ class Import:
 def _rows(head: Head, name: str, rootimgdir: str, lists_directory: str) -> tuple[dict[str, list[Row]], dict[str, str]]:
     """Return the rows that an image has here, by table, and its lists by their paths here."""
     osimage = {**head.rows["osimage"][0], "imagename": name}
-    linux, lists = moved((head.rows["linuximage"] or [{}])[0], head.rows["lists"], lists_directory)
+    row = (head.rows["linuximage"] or [{}])[0]
+    linux, lists = moved(row, head.rows["lists"], lists_directory, osimage.get("environvar", ""))
     linux.update(imagename=name)
     if linux.get("rootimgdir"):
         linux["rootimgdir"] = rootimgdir

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from ..nodes.images import Image
 from .definition import parse_environment
-from .listfile import DIRECTIVE, ListReading, split_column
+from .listfile import DIRECTIVE, VARIABLE, ListReading, split_column
 from .packages import read_text
 
 COLUMNS = ("pkglist", "otherpkglist", "exlist")
@@ -25,13 +24,9 @@ class _Names(ListReading):
         """An item is none of the names."""
 
 
-def _reading(environvar: str, read: Any) -> _Names:
-    return _Names(read, parse_environment(environvar, "environvar")[0])
-
-
 def lists_of(image: Image) -> dict[str, str]:
     """Return the text of every list file by its path; those that can't be read are left out, as genimage tells of them."""
-    reading = _reading(image.column("environvar"), read_text)
+    reading = _Names(read_text, parse_environment(image.column("environvar"), "environvar")[0])
     for column in COLUMNS:
         for item in split_column(image.column(column)):
             if item.startswith("/"):
@@ -39,13 +34,14 @@ def lists_of(image: Image) -> dict[str, str]:
     return {path: read_text(path) or "" for path in reading.files}
 
 
-def moved(row: Mapping[str, str], lists: Mapping[str, str], directory: str) -> tuple[dict[str, str], dict[str, str]]:
+def moved(row: Mapping[str, str], lists: Mapping[str, str], directory: str, environvar: str) -> tuple[dict[str, str], dict[str, str]]:
     """Return a row of linuximage whose columns name the lists in `directory`, and these lists by their new paths.
 
-    Each has a plain name of its own there, whatever it was called; what includes another one names it by its new path.
+    Each has a plain name of its own there, whatever it was called; what includes another one names it by its new path. `environvar`
+    is the image's, whose variables an include may name.
     """
     places = {path: os.path.join(directory, f"{number}-{_plain(path)}") for number, path in enumerate(sorted(lists), 1)}
-    environment = parse_environment(row.get("environvar", ""), "environvar")[0]
+    environment = parse_environment(environvar, "environvar")[0]
     new, texts = dict(row), {}
     tops: dict[str, str] = {}
     for column in COLUMNS:
@@ -56,8 +52,9 @@ def moved(row: Mapping[str, str], lists: Mapping[str, str], directory: str) -> t
         if items:
             new[column] = ",".join(places.get(item, item) for item in items)
     for path, text in lists.items():
-        top = tops.get(path, os.path.dirname(path))
-        texts[places[path]] = "\n".join(_line(line, top, places, environment) for line in text.split("\n"))
+        folders = (tops.get(path, os.path.dirname(path)), os.path.dirname(path))
+        lines = [(line, _included(line, folders, lists, environment)) for line in text.split("\n")]
+        texts[places[path]] = "\n".join(f"#INCLUDE:{places[included]}#" if included else line for line, included in lines)
     return new, texts
 
 
@@ -65,26 +62,22 @@ def _plain(path: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", os.path.basename(path)).lstrip(".") or "list"
 
 
-def _included(line: str, top: str, environment: Mapping[str, str]) -> str:
-    """Return the path that a line includes, empty for any other line; relative names start from the top level file's directory."""
+def _included(line: str, folders: Sequence[str], lists: Mapping[str, str], environment: Mapping[str, str]) -> str:
+    """Return which of the lists a line includes, empty for none; a relative name is looked for as ListReading does."""
     directive = DIRECTIVE.fullmatch(line.strip())
     if not directive or directive.group(1) != "INCLUDE":
         return ""
-    text = re.sub(r"\$\{?(\w+)\}?", lambda match: environment.get(match.group(1), match.group(0)), directive.group(2).strip())
-    return os.path.normpath(os.path.join(top, text))
+    text = VARIABLE.sub(lambda match: environment.get(match.group(1) or match.group(2), match.group(0)), directive.group(2).strip())
+    paths = [os.path.normpath(os.path.join(folder, text)) for folder in folders]
+    return next((path for path in paths if path in lists), "")
 
 
 def _spread(path: str, top: str, lists: Mapping[str, str], environment: Mapping[str, str], tops: dict[str, str]) -> None:
-    """Note the directory from which a list and those that it includes take relative names."""
+    """Note of a list and those that it includes the directory of the top level file, where relative names start."""
     if path in tops or path not in lists:
         return
     tops[path] = top
     for line in lists[path].split("\n"):
-        included = _included(line, top, environment)
+        included = _included(line, (top, os.path.dirname(path)), lists, environment)
         if included:
             _spread(included, top, lists, environment, tops)
-
-
-def _line(line: str, top: str, places: Mapping[str, str], environment: Mapping[str, str]) -> str:
-    included = _included(line, top, environment)
-    return f"#INCLUDE:{places[included]}#" if included in places else line

@@ -182,6 +182,22 @@ def test_rows_and_lists_come_along_as_the_images_own(london: Place, bundle: Path
     assert Path(included[9:-1]).read_text() == "openssl\n"
 
 
+def test_a_list_comes_along_that_is_included_by_a_variable_and_one_that_lies_beside_it(tokyo: Place, london: Place, tmp_path: Path) -> None:
+    """As when a site's list includes a shipped one, which includes what distributions share."""
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    tokyo.write(osimage=[{**tokyo.rows("osimage")[0], "environvar": f"SHIPPED={shipped}"}])
+    (shipped / "compute.pkglist").write_text("#INCLUDE:common#\n")
+    (shipped / "common").write_text("openssl\n")
+    (tokyo.directory / "lists/base.pkglist").write_text("#INCLUDE:${SHIPPED}/compute.pkglist#\n")
+    tokyo.export(tmp_path / "compute.tar.zst")
+    london.take(tmp_path / "compute.tar.zst")
+    lists = london.directory / "install/custom/imported/compute"
+    included = [line for path in lists.iterdir() for line in path.read_text().splitlines() if line.startswith("#INCLUDE")]
+    assert len(included) == 3
+    assert all(Path(line[9:-1]).parent == lists and Path(line[9:-1]).is_file() for line in included)
+
+
 def test_a_second_export_and_a_second_import_change_nothing(tokyo: Place, london: Place, bundle: Path) -> None:
     before = bundle.stat().st_mtime_ns
     assert (tokyo.export(bundle).happened, bundle.stat().st_mtime_ns) == ([], before)
