@@ -22,6 +22,7 @@ author:
   - diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes
+  - diskless.statelite.image_data
   - diskless.statelite.site
 options:
   image:
@@ -82,30 +83,6 @@ options:
     description: As for M(diskless.statelite.genimage); it decides nothing here.
     type: bool
     default: false
-  dracut_module:
-    description: Directory of the node agent's dracut module.
-    type: path
-    default: /usr/share/statelite/dracut/95statelite
-  rootfs:
-    description: Directory of files that go into every image, as if it were its root; empty for none.
-    type: str
-    default: /usr/share/statelite/rootfs
-  share:
-    description: Directory whose C(pkglist) holds the default package lists, for images that name none.
-    type: path
-    default: /usr/share/statelite
-  ca:
-    description: The site's certificate authority, which nodes trust; empty for none.
-    type: str
-    default: /etc/statelite/pki/ca.pem
-  authorized_keys:
-    description: Public keys that may log in as root on nodes; empty for none.
-    type: str
-    default: /etc/statelite/ssh/id_ed25519.pub
-  root_hash_file:
-    description: File on the managed machine whose only line is root's password on nodes as a crypt(3) hash; empty for none.
-    type: str
-    default: ""
   limit:
     description: Seconds that the transfer may take.
     type: int

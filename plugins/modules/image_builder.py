@@ -26,6 +26,7 @@ author:
   - diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:
   - diskless.statelite.attributes
+  - diskless.statelite.image_data
   - diskless.statelite.site
 options:
   images:
@@ -41,30 +42,6 @@ options:
     description: Let a host build that runs another major release of the image's own operating system.
     type: bool
     default: false
-  dracut_module:
-    description: Directory of the node agent's dracut module.
-    type: path
-    default: /usr/share/statelite/dracut/95statelite
-  rootfs:
-    description: Directory of files that go into every image, as if it were its root; empty for none.
-    type: str
-    default: /usr/share/statelite/rootfs
-  share:
-    description: Directory whose C(pkglist) holds the default package lists, for images that name none.
-    type: path
-    default: /usr/share/statelite
-  ca:
-    description: The site's certificate authority, which nodes trust; empty for none.
-    type: str
-    default: /etc/statelite/pki/ca.pem
-  authorized_keys:
-    description: Public keys that may log in as root on nodes; empty for none.
-    type: str
-    default: /etc/statelite/ssh/id_ed25519.pub
-  root_hash_file:
-    description: File on the managed machine whose only line is root's password on nodes as a crypt(3) hash; empty for none.
-    type: str
-    default: ""
   limit:
     description: Seconds that one tool of a build may take.
     type: int
