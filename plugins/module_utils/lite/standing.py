@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -44,6 +45,7 @@ class Original:
         self._seen: dict[str, Found | None] = {}
         self._missing: set[str] = set()
         self._contents = {content for _place, content in made.contents()}
+        self._moved = sorted(made.moves)
         self._is_bare = not (made.directories or made.files or made.links or made.moves or made.modes or self.gone)
 
     def look(self, path: str) -> Found | None:
@@ -79,15 +81,16 @@ class Original:
 
     def links_below(self, path: str) -> Iterable[tuple[str, str]]:
         """Give the symbolic links in a directory as it was."""
-        found = self._links_in(path, self.made.content_of(path))
-        for place, content in self.made.moves.items():
+        whole = self.made.content_of(path)
+        found = self._links_in(path, whole)
+        for place in self._moved[bisect_left(self._moved, f"{path}/") : bisect_left(self._moved, f"{path}0")]:
             # What stood in the directory and was moved out of it: a link itself, or a directory that has some.
-            if place.startswith(f"{path}/") and not content.startswith(f"{self.made.content_of(path)}/"):
-                name, there = place[len(path) + 1 :], self._on_disk(content)
-                if there is not None and there.kind == "l":
-                    found.append((name, there.text))
-                elif there is not None and there.kind == "d":
-                    found += [(f"{name}/{inner}", text) for inner, text in self._links_in(place, content)]
+            name, content = place[len(path) + 1 :], self.made.moves[place]
+            there = None if content.startswith(f"{whole}/") else self._on_disk(content)
+            if there is not None and there.kind == "l":
+                found.append((name, there.text))
+            elif there is not None and there.kind == "d":
+                found += [(f"{name}/{inner}", text) for inner, text in self._links_in(place, content)]
         return found
 
     def _links_in(self, path: str, content: str) -> list[tuple[str, str]]:
