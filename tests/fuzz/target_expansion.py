@@ -18,7 +18,7 @@ import harness
 with atheris.instrument_imports(include=[harness.COLLECTION]):
     from ansible_collections.diskless.statelite.plugins.module_utils.answer import policy
     from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import Generation
-    from ansible_collections.diskless.statelite.plugins.module_utils.boot.kernel_args import kernel_line
+    from ansible_collections.diskless.statelite.plugins.module_utils.boot.kernel_args import Root, kernel_words
     from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
     from ansible_collections.diskless.statelite.plugins.module_utils.nodes import expressions
     from ansible_collections.diskless.statelite.plugins.module_utils.nodes.attributes import attribute
@@ -99,7 +99,8 @@ def look(rows: dict[str, list[dict[str, str]]], table: str, column: str) -> None
         state = state_of(site, NODE, image)
         if state is not None:
             below(state.directory, rows["statelite"][-1]["statemnt"])
-    for ask in (lambda: site.node_at("10.0.0.2"), lambda: kernel_line(site, NODE, image, Generation(image.rootimgdir, 1))):
+    root = Root(image, Generation(image.rootimgdir, 1))
+    for ask in (lambda: site.node_at("10.0.0.2"), lambda: kernel_words(site, NODE, root)):
         with contextlib.suppress(SiteError):
             ask()
 

@@ -21,7 +21,7 @@ import harness
 
 with atheris.instrument_imports(include=[harness.COLLECTION]):
     from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import Generation
-    from ansible_collections.diskless.statelite.plugins.module_utils.boot.kernel_args import kernel_line
+    from ansible_collections.diskless.statelite.plugins.module_utils.boot.kernel_args import Root, kernel_words
     from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
     from ansible_collections.diskless.statelite.plugins.module_utils.lite.entry import entries_for
     from ansible_collections.diskless.statelite.plugins.module_utils.nodes import expressions
@@ -122,7 +122,7 @@ def looked_at(site: str) -> None:
                 lambda image=image: entries_for(view, image.name),
                 lambda image=image, node=node: levels_of(view, node, image),
                 lambda image=image, node=node: state_of(view, node, image),
-                lambda image=image, node=node: kernel_line(view, node, image, Generation(image.rootimgdir, 1)),
+                lambda image=image, node=node: kernel_words(view, node, Root(image, Generation(image.rootimgdir, 1))),
             ):
                 with contextlib.suppress(SiteError):
                     ask()

@@ -8,9 +8,12 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from ..errors import SiteError
+
+BUILDS = ".genimage.lock"
+"""The lock of an image directory: whoever makes or publishes a generation of it holds this."""
 
 
 @contextmanager
@@ -32,3 +35,8 @@ def only_run(path: str, what: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def only_run_of_image(directory: str, image: str) -> AbstractContextManager[None]:
+    """Hold the lock of the image directory while the body runs; raises SiteError as `only_run` does."""
+    return only_run(os.path.join(directory, BUILDS), f"image {image}, {directory}")

@@ -9,9 +9,9 @@ import os
 from typing import NamedTuple
 
 from ..nodes.attributes import attribute
-from ..nodes.servers import xcatmaster
+from ..nodes.servers import bracketed, xcatmaster
 from ..nodes.site import Site
-from .kernel_args import bracketed, console_words
+from .kernel_args import console_words
 from .method import SHELL
 
 LABEL = "xCAT Genesis shell"

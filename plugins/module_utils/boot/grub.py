@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from ..nodes.servers import bracketed
 from .method import OFFLINE, Boots, Method, NodeFiles, Target, Web, dashes, hexadecimal
 
 DIRECTORY = "boot/grub2"
@@ -38,7 +39,7 @@ class Grub(Method):
         """Return the file, its names by card and address, and the link by which the loader has the node's name."""
         efi = "efi" if target.arch.startswith("x86") else ""
         over_http = self.protocol == "http"
-        server = f"[{target.server}]" if ":" in target.server else target.server
+        server = bracketed(target.server)
         above = web.tftpdir if over_http else ""
         text = (
             f'#{boots.state}\n{_debug(web)}set timeout=5\nset default="{ENTRY}"\nmenuentry "{ENTRY}" {{\n    insmod http\n    insmod tftp\n'

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from ..nodes.servers import TFTP_ON_WEB
 from .method import OFFLINE, Boots, Method, NodeFiles, Target, Web
 
 DIRECTORY = "xcat/xnba/nodes"
@@ -15,8 +16,6 @@ ELILO = "%N"
 """What elilo puts the server's address in place of."""
 
 CARD = "BOOTIF=01-${netX/mac:hexhyp}"
-PLACE = "/tftpboot"
-"""The TFTP directory on the web server, whatever its own path is: the original's files say so."""
 
 
 class Xnba(Method):
@@ -33,9 +32,14 @@ class Xnba(Method):
         """Return the path of the node's own file."""
         return f"{DIRECTORY}/{node}"
 
+    def own(self, node: str) -> list[str]:
+        """Return the paths of the node's own scripts and of elilo's file."""
+        main = self.main(node)
+        return [main, f"{main}.uefi", f"{main}.elilo"]
+
     def boots(self, target: Target, boots: Boots, web: Web) -> NodeFiles:
         """Return the script, the one for UEFI, and elilo's file where UEFI can't start the kernel itself."""
-        main, place = self.main(target.node), f"http://{SERVER}{web.suffix}{PLACE}"
+        main, place = self.main(target.node), f"http://{SERVER}{web.suffix}{TFTP_ON_WEB}"
 
         def script(end: str) -> str:
             return (
@@ -47,9 +51,9 @@ class Xnba(Method):
         if boots.stub:
             texts[f"{main}.uefi"] = f"#!gpxe\n{script(' initrd=initrd')}"
         else:
-            texts[f"{main}.uefi"] = f"#!gpxe\nchain {place}/xcat/elilo-x64.efi -C {PLACE}/{main}.elilo\n"
+            texts[f"{main}.uefi"] = f"#!gpxe\nchain {place}/xcat/elilo-x64.efi -C {TFTP_ON_WEB}/{main}.elilo\n"
             texts[f"{main}.elilo"] = (
-                f'default="xCAT"\ndelay=0\n\nimage={PLACE}/{boots.kernel}\n   label="xCAT"\n   initrd={PLACE}/{boots.initrd}\n'
+                f'default="xCAT"\ndelay=0\n\nimage={TFTP_ON_WEB}/{boots.kernel}\n   label="xCAT"\n   initrd={TFTP_ON_WEB}/{boots.initrd}\n'
                 f'   append="{boots.lines[ELILO]} BOOTIF=%B"\n'
             )
         return NodeFiles(boots.state, texts)

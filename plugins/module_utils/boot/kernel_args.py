@@ -16,7 +16,7 @@ from ..nodes.identity import machine_id
 from ..nodes.images import rank
 from ..nodes.interfaces import ADDRESS, boot_mac
 from ..nodes.mounts import state_of
-from ..nodes.servers import XCATMASTER, image_server, network_of, xcatmaster
+from ..nodes.servers import XCATMASTER, bracketed, image_server, network_of, xcatmaster
 from ..nodes.values import parts
 from ..tables.lite import LOCALDISK
 
@@ -74,11 +74,6 @@ class Root(NamedTuple):
 
 OURS = "nodeset"
 """Where a word comes from that no table has a say in."""
-
-
-def bracketed(address: str) -> str:
-    """Return an address as it stands before a colon: an IPv6 one in brackets."""
-    return f"[{address}]" if ":" in address else address
 
 
 def root_options(image: Image, generation: Generation) -> list[str]:
@@ -342,8 +337,3 @@ def kernel_words(site: Site, node: str, root: Root, facing: str | None = None) -
 def line_of(words: Sequence[Word]) -> str:
     """Return the words as one line, separated by single blanks."""
     return " ".join([word.text for word in words])
-
-
-def kernel_line(site: Site, node: str, image: Image, generation: Generation) -> str:
-    """Return the kernel line of a node whose root is on its NFS server."""
-    return line_of(kernel_words(site, node, Root(image, generation)))

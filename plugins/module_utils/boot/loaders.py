@@ -17,14 +17,14 @@ from typing import Any
 from ..apply.commands import run_command
 from ..apply.files import read_bytes, write_file
 from ..apply.generations import current
-from ..errors import Fault, SiteError, raise_faults
+from ..errors import Fault, raise_faults
 from ..nodes.attributes import attribute
-from ..nodes.images import Image, find_image, image_of, images
+from ..nodes.images import Image, architecture, images
+from ..nodes.servers import TFTP_ON_WEB, behind_server, tftp_directory
 from ..nodes.site import Site
 from ..tables.store import DEFAULT_SITE, open_store
-from .genesis import arch_of
 from .grub import DIRECTORY, Grub, loader_name
-from .ipxe import PLACE, Xnba
+from .ipxe import Xnba
 from .methods import METHODS
 from .pairs import no_directories
 
@@ -72,7 +72,7 @@ def ipxe_script(web: str) -> str:
     """Return the script by which iPXE finds the node's own: DHCP tells it the name; `web` is the port as it stands behind a server."""
     return (
         "#!ipxe\nset end\niseq ${platform} efi && set end .uefi ||\n"
-        f"chain http://${{next-server}}{web}{PLACE}/{XNBA}/nodes/${{hostname}}${{end}} || exit\n"
+        f"chain http://${{next-server}}{web}{TFTP_ON_WEB}/{XNBA}/nodes/${{hostname}}${{end}} || exit\n"
     )
 
 
@@ -162,24 +162,14 @@ def _needs(site: Site) -> tuple[dict[tuple[str, str], str], set[str]]:
     """Return (TFTP directory, architecture) with the first node of each GRUB that nodes need, and the TFTP directories for iPXE."""
     grubs: dict[tuple[str, str], str] = {}
     ipxe: set[str] = set()
-    default = site.setting("tftpdir")
     for node in site.nodes():
-        netboot, tftpdir = attribute(site, node, "noderes", "netboot"), attribute(site, node, "noderes", "tftpdir")
+        netboot = attribute(site, node, "noderes", "netboot")
         method = METHODS.get(netboot.text) if netboot else None
-        place = (tftpdir.text if tftpdir else default).rstrip("/") or "/"
         if isinstance(method, Xnba):
-            ipxe.add(place)
+            ipxe.add(tftp_directory(site, node))
         if isinstance(method, Grub):
-            grubs.setdefault((place, _arch(site, node)), node)
+            grubs.setdefault((tftp_directory(site, node), architecture(site, node, "x86_64")), node)
     return grubs, ipxe
-
-
-def _arch(site: Site, node: str) -> str:
-    try:
-        image = find_image(site, image_of(site, node))
-    except SiteError:
-        image = None
-    return image.osarch if image and image.osarch else arch_of(site, node, "x86_64")
 
 
 def _modules(site: Site, arch: str, directories: list[str]) -> str | None:
@@ -244,8 +234,7 @@ def _no_modules(node: str, arch: str, directories: list[str]) -> Fault:
 
 def _ipxe(tftpdir: str, site: Site, directory: str, plan: LoaderPlan, faults: list[Fault]) -> None:
     """Note what of iPXE is missing or differs in one TFTP directory."""
-    port = site.setting("httpport")
-    wanted = {IPXE_SCRIPT: ipxe_script("" if port == "80" else f":{port}").encode()}
+    wanted = {IPXE_SCRIPT: ipxe_script(behind_server(site.setting("httpport"))).encode()}
     for name in LOADERS:
         content = read_bytes(os.path.join(directory, name))
         if content is None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..nodes.interfaces import colons
+from ..nodes.servers import TFTP_ON_WEB, behind_server
 
 BOOT = "boot"
 OFFLINE = "offline"
@@ -22,13 +23,13 @@ class Web(NamedTuple):
     """What a site says about its web server, in as far as boot files do: the port, and the TFTP directory there."""
 
     port: str = "80"
-    tftpdir: str = "/tftpboot"
+    tftpdir: str = TFTP_ON_WEB
     debug: bool = False
 
     @property
     def suffix(self) -> str:
         """The port as it stands behind a server, empty for the usual one."""
-        return "" if self.port == "80" else f":{self.port}"
+        return behind_server(self.port)
 
 
 class Target(NamedTuple):
@@ -123,6 +124,10 @@ class Method:
     def main(self, node: str) -> str:
         """Return the path of the node's own file."""
         raise NotImplementedError
+
+    def own(self, node: str) -> list[str]:
+        """Return every path that stands for the node by its name, the main one first."""
+        return [self.main(node)]
 
     absent = OFFLINE
     """The state of a node without a file."""

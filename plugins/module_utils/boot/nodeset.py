@@ -13,7 +13,7 @@ from typing import Any
 from ..apply.addresses import local_addresses
 from ..apply.signing import site_keys
 from ..errors import Fault, SiteError, raise_faults
-from ..nodes.images import find_image, image_of, osimage
+from ..nodes.images import image_of, osimage
 from ..nodes.noderange import expand
 from ..nodes.site import Site
 from ..tables.columns import Row
@@ -21,10 +21,11 @@ from ..tables.plan import Change, lines_of
 from ..tables.schema import TABLES
 from ..tables.store import DEFAULT_SITE, open_store
 from .bootfiles import BootFiles, names_of
+from .method import SHELL
 from .planner import Planner, told_words
 from .record import read_record, record_path, update
 from .seen import key_of, recall, remember
-from .states import SHELL, State, parse_state
+from .states import State, parse_state
 
 SPEC: dict[str, Any] = {
     "noderange": {"type": "str", "required": True},
@@ -89,25 +90,17 @@ class NodesetPlan:
 def _images(site: Site, nodes: list[str], state: State, faults: list[Fault]) -> dict[str, str]:
     """Return the image name of each node: the one named, else the node's own."""
     if state.image is not None:
-        found = find_image(site, state.image)
-        if found is None:
-            faults += _no_such(site, state.image)
+        try:
+            return dict.fromkeys(nodes, osimage(site, state.image).name)
+        except SiteError as error:
+            faults.extend(error.faults)
             return {}
-        return dict.fromkeys(nodes, found.name)
     images: dict[str, str] = {}
     for node in nodes:
         own = _own_image(site, node, faults, state.provmethod)
         if own is not None:
             images[node] = own
     return images
-
-
-def _no_such(site: Site, name: str) -> list[Fault]:
-    try:
-        osimage(site, name)
-    except SiteError as error:
-        return list(error.faults)
-    return []
 
 
 def _own_image(site: Site, node: str, faults: list[Fault], provmethod: str | None = None) -> str | None:

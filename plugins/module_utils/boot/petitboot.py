@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .ipxe import PLACE
+from ..nodes.servers import TFTP_ON_WEB, bracketed
 from .method import OFFLINE, Boots, Method, NodeFiles, Target, Web, hexadecimal
 
 DIRECTORY = "petitboot"
@@ -25,8 +25,7 @@ class Petitboot(Method):
 
     def boots(self, target: Target, boots: Boots, web: Web) -> NodeFiles:
         """Return the file and its name by the node's address."""
-        server = f"[{target.server}]" if ":" in target.server else target.server
-        place = f"http://{server}:{web.port}{PLACE}"
+        place = f"http://{bracketed(target.server)}:{web.port}{TFTP_ON_WEB}"
         text = (
             f"#{boots.state}\ndefault {boots.label}\nlabel {boots.label}\n\tkernel {place}/{boots.kernel}\n"
             f'\tinitrd {place}/{boots.initrd}\n\tappend "{boots.line}"\n'

@@ -14,11 +14,10 @@ from typing import Any, NamedTuple
 from ..apply.generations import KERNEL
 from ..apply.signing import Keys
 from ..errors import Fault, SiteError
-from ..nodes.attributes import attribute
 from ..nodes.identity import machine_id
 from ..nodes.images import Image, find_image, image_of, osimage
 from ..nodes.interfaces import ADDRESS, boot_mac, other_names
-from ..nodes.servers import is_address, tftpserver
+from ..nodes.servers import is_address, tftp_directory, tftpserver
 from ..nodes.site import Site
 from .bootfiles import BootFiles
 from .bootset import BootSet, boot_set
@@ -95,9 +94,8 @@ class Planner:
         return self._sets[key]
 
     def files(self, node: str) -> BootFiles:
-        """Return the TFTP directory of a node: noderes.tftpdir, else site.tftpdir."""
-        value = attribute(self.site, node, "noderes", "tftpdir")
-        tftpdir = (value.text if value else self.site.setting("tftpdir")).rstrip("/") or "/"
+        """Return the TFTP directory of a node."""
+        tftpdir = tftp_directory(self.site, node)
         return self.directories.setdefault(tftpdir, BootFiles(tftpdir, self.known))
 
     def boots(self, node: str, name: str, provmethod: str | None, stopping: bool = False) -> dict[str, Any] | None:
@@ -183,18 +181,15 @@ class Planner:
         self.faults += self.checks.name(node, method)
         files = self.files(node)
         if state == OFFLINE:
-            main = method.main(node)
-            files.own[node] = [main, f"{main}.uefi", f"{main}.elilo"]
+            files.own[node] = method.own(node)
         return self._note(Wanted(node, method, files, "", partial(_left_alone, method, state)), state)
 
     def shell(self, node: str) -> dict[str, Any] | None:
         """Note the files of a node that waits for somebody: in Genesis where it is there, else in the node's own image."""
-        found: list[Fault] = []
-        method = self.checks.method(node, found)
-        files = self.files(node)
+        method = self.checks.method(node, self.faults)
         if method is None:
-            self.faults += found
             return None
+        files = self.files(node)
         arch = arch_of(self.site, node, "ppc64" if method.fits("ppc64") and not method.fits("x86") else "x86_64")
         there = genesis(files.tftpdir, arch)
         if there is None:

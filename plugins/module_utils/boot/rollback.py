@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..apply.generations import IN_MEMORY, INITRD, KERNEL, Generation, current, generations, publish
-from ..apply.lock import only_run
+from ..apply.lock import only_run_of_image
 from ..apply.manifest import verify
 from ..apply.signing import Keys, site_keys
 from ..apply.withdrawn import Withdrawal, lift, withdraw, withdrawn
@@ -25,8 +25,6 @@ from .retention import PrunePlan, next_boots, plan_prune, read_site
 from .sealing import SealPlan, plan_seal
 
 PREVIOUS, NEWEST = "previous", "newest"
-LOCK = ".genimage.lock"
-"""The lock of builds: what one publishes must not cross a rollback."""
 
 SPEC: dict[str, Any] = {
     **PRUNE_SPEC,
@@ -112,7 +110,7 @@ class RollbackPlan:
     def apply(self) -> None:
         """Mark, then switch: a run killed in between leaves marks by which the next run of anything ends the same."""
         directory = self.image.rootimgdir
-        with only_run(os.path.join(directory, LOCK), f"image {self.image.name}, {directory}"):
+        with only_run_of_image(directory, self.image.name):
             for number in self.going:
                 withdraw(directory, number, self.target.number or 0, self.reason)
             if self.target.number in self.marks:

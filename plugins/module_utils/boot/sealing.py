@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..apply.generations import Generation, generations
-from ..apply.lock import only_run
+from ..apply.lock import only_run_of_image
 from ..apply.manifest import amend, amendments, read_manifest, seal, verify
 from ..apply.signing import Keys, site_keys
 from ..errors import Fault, SiteError, raise_faults
@@ -72,8 +72,7 @@ class SealPlan:
 
     def apply(self) -> None:
         """Write the manifests."""
-        directory = self.image.rootimgdir
-        with only_run(os.path.join(directory, ".genimage.lock"), f"image {self.image.name}, {directory}"):
+        with only_run_of_image(self.image.rootimgdir, self.image.name):
             for generation, wrong in self.found.items():
                 if amendments(generation.path) is None:
                     seal(generation, self.keys)

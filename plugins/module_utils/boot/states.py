@@ -9,10 +9,9 @@ import re
 from typing import NamedTuple
 
 from ..errors import SiteError
-from .method import BOOT, OFFLINE, SHELL
 
 STATE = re.compile(r"(statelite|netboot|osimage)(?:=([^:=]+))?(:reboot4deploy)?|boot|offline|shell")
-LATER = ("install", "standby", "shutdown", "runcmd", "runimage", "iscsiboot", "next", "enact", "ondiscover", "stat")
+LATER = ("install", "standby", "shutdown", "runcmd", "runimage", "iscsiboot", "next", "enact", "ondiscover")
 """States of the original that this release does not write."""
 
 KNOWN = "Use osimage[=NAME], statelite[=NAME], netboot[=NAME], boot, offline or shell"
@@ -43,6 +42,3 @@ def parse_state(text: str) -> State:
     if verb in LATER:
         raise SiteError.of(f"state {text}", f"'{verb}' is not in this release", KNOWN)
     raise SiteError.of(f"state {text}", "there is no such state", KNOWN)
-
-
-__all__ = ["BOOT", "OFFLINE", "SHELL", "State", "parse_state"]

@@ -150,6 +150,18 @@ def image_of(site: Site, node: str, method: str | None = None) -> str:
     return _called(site, f"{texts['os']}-{texts['arch']}-{kind}-{texts['profile']}")
 
 
+def architecture(site: Site, node: str, usual: str = "") -> str:
+    """Return the architecture of the image that a node boots; else what nodetype says, else `usual`."""
+    try:
+        image = find_image(site, image_of(site, node))
+    except SiteError:
+        image = None
+    if image and image.osarch:
+        return image.osarch
+    value = attribute(site, node, "nodetype", "arch")
+    return value.text if value else usual
+
+
 def _called(site: Site, name: str) -> str:
     """Return the own name of the image of a name, the name itself when there is no such image."""
     found = find_image(site, name)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .site import Site
 
 XCATMASTER = "<xcatmaster>"
+TFTP_ON_WEB = "/tftpboot"
+"""The TFTP directory on the web server, whatever its own path is: the original's boot files say so."""
 
 
 @lru_cache(maxsize=65536)
@@ -26,6 +28,22 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def bracketed(address: str) -> str:
+    """Return an address as it stands before a colon: an IPv6 one in brackets."""
+    return f"[{address}]" if ":" in address else address
+
+
+def behind_server(port: str) -> str:
+    """Return the port of a web server as it stands behind the server's address: nothing for the usual one."""
+    return "" if port == "80" else f":{port}"
+
+
+def tftp_directory(site: Site, node: str) -> str:
+    """Return where the node's boot files are: noderes.tftpdir, else site.tftpdir."""
+    value = attribute(site, node, "noderes", "tftpdir")
+    return (value.text if value else site.setting("tftpdir")).rstrip("/") or "/"
 
 
 def resolve(site: Site, name: str, where: str) -> str:

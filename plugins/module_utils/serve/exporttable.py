@@ -23,9 +23,6 @@ EVERYBODY = "*"
 SUBTREE = "subtree_check"
 """Without it the kernel's server gives whoever may mount a directory every file of its file system, for the right number (tests/guest)."""
 
-INSTALL_OPTIONS = ("ro", "no_root_squash", "sync", SUBTREE)
-"""How the statelite document locks /install down (2.1), and nothing beside it opened."""
-
 STATE_OPTIONS = ("rw", "no_root_squash", "sync", SUBTREE)
 LEVEL_OPTIONS = ("ro", "no_root_squash", "sync", SUBTREE)
 CLIENT = re.compile(r"[A-Za-z0-9@*?.:/_\[\]-]+")

@@ -9,9 +9,9 @@ import ipaddress
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from ..errors import SiteError
 from ..nodes.attributes import attribute
-from ..nodes.images import find_image, image_of
+from ..nodes.images import architecture
+from ..nodes.servers import TFTP_ON_WEB, behind_server
 
 if TYPE_CHECKING:
     from ..nodes.site import Site
@@ -25,9 +25,6 @@ MACHINES = ((BIOS, 0), (EFI_X64, 7), (EFI_X64, 9), (EFI_ARM64, 11), (HTTP_X64, 1
 GRUB = "boot/grub2/grub2"
 XNBA = "xcat/xnba"
 POWER = "grub2-power"
-PLACE = "/tftpboot"
-"""The TFTP directory on the web server, as boot files name it."""
-
 PATH_PREFIX = 210
 """RFC 5071: what a petitboot machine puts before the names that it looks for."""
 
@@ -54,18 +51,7 @@ def method_of(site: Site, node: str) -> str:
     method = value.text if value else "pxe"
     if not method.startswith("grub2"):
         return method
-    return POWER if _arch(site, node).startswith("ppc") else "grub2"
-
-
-def _arch(site: Site, node: str) -> str:
-    try:
-        image = find_image(site, image_of(site, node))
-    except SiteError:
-        image = None
-    if image and image.osarch:
-        return image.osarch
-    value = attribute(site, node, "nodetype", "arch")
-    return value.text if value else ""
+    return POWER if architecture(site, node).startswith("ppc") else "grub2"
 
 
 def tag_of(method: str) -> str:
@@ -101,7 +87,7 @@ def lines(hosts: Sequence[Asking], networks: Sequence[ipaddress.IPv4Network], bi
         for network in networks:
             address = server or next((each for each in own if _is_in(each, network)), "")
             if address and any(host.method == method and host.server == server and _is_in(host.address, network) for host in hosts):
-                found += _by_http(method, server, network, f"http://{address}{'' if port == '80' else f':{port}'}{PLACE}/")
+                found += _by_http(method, server, network, f"http://{address}{behind_server(port)}{TFTP_ON_WEB}/")
     return found
 
 

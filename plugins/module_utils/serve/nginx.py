@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import shutil
@@ -18,12 +17,10 @@ from ..apply.addresses import local_addresses
 from ..apply.commands import run_command
 from ..apply.files import read_bytes, write_file
 from ..errors import Fault, SiteError, raise_faults
-from ..nodes.attributes import attribute
 from ..nodes.images import images
-from ..nodes.servers import image_server, tftpserver
+from ..nodes.servers import TFTP_ON_WEB, image_server, network_of, tftp_directory, tftpserver
 from ..nodes.site import Site
 from ..tables.store import DEFAULT_SITE, open_store
-from .netboot import PLACE
 
 SPEC: dict[str, Any] = {
     "names": {"type": "list", "elements": "str", "default": []},
@@ -57,35 +54,26 @@ def names(site: Site, own: Sequence[str]) -> list[str]:
                 found.add(server(site, node))
             except SiteError:
                 continue  # nodeset tells it, for the nodes that it is asked for
-    nets = [(row.get("net"), (row.get("mask") or "").lstrip("/")) for row in site.rows("networks")]
-    found.update(address for address in here for net, mask in nets if _is_in(address, f"{net}/{mask}"))
+    found.update(address for address in here if network_of(site, address))
     return sorted(found & here)
-
-
-def _is_in(address: str, network: str) -> bool:
-    try:
-        return ipaddress.ip_address(address) in ipaddress.ip_network(network, strict=False)
-    except ValueError:
-        return False
 
 
 def directories(site: Site) -> list[str]:
     """Return what is given out: the directory of images, those of images elsewhere, and the directories of boot files."""
-    values = (attribute(site, node, "noderes", "tftpdir") for node in site.nodes())
     found = {
         site.setting("installdir"),
         site.setting("tftpdir"),
         *(image.rootimgdir for image in images(site)),
-        *(value.text for value in values if value),
+        *(tftp_directory(site, node) for node in site.nodes()),
     }
     plain = sorted({directory.rstrip("/") for directory in found if directory.strip("/")})
     return [directory for directory in plain if not any(directory.startswith(f"{other}/") for other in plain)]
 
 
 def boot_directory(site: Site, places: Iterable[str]) -> str:
-    """Return the TFTP directory when it is to be given out at PLACE as well, by which boot files name it; empty when it is there."""
+    """Return the TFTP directory when it is to be given out at TFTP_ON_WEB as well, by which boot files name it; empty when it is there."""
     tftpdir = site.setting("tftpdir").rstrip("/")
-    return "" if any(f"{PLACE}/".startswith(f"{place}/") for place in (tftpdir, *places)) else tftpdir
+    return "" if any(f"{TFTP_ON_WEB}/".startswith(f"{place}/") for place in (tftpdir, *places)) else tftpdir
 
 
 def _faults(addresses: Sequence[str], places: Iterable[str], port: str) -> list[Fault]:
@@ -134,7 +122,7 @@ def listens_of_others(main: str, own: str) -> list[str]:
 def render(addresses: Sequence[str], places: Sequence[str], port: str, others: Sequence[str] = (), tftpdir: str = "") -> str:
     """Return the text of the drop-in; `others` are the addresses with ports that servers of others listen on.
 
-    `tftpdir` is given out at PLACE too, if it is not empty.
+    `tftpdir` is given out at TFTP_ON_WEB too, if it is not empty.
 
     Where one of them listens on an address of ours, nginx asks nobody who listens on all addresses.
     """
@@ -144,7 +132,7 @@ def render(addresses: Sequence[str], places: Sequence[str], port: str, others: S
     lines = [HEADER, "server {", *listens, f"    server_name {' '.join(_host(name) for name in addresses)};", "    autoindex off;"]
     lines += ["    location / {", "        return 404;", "    }"]
     found = [(place, 'root "/"') for place in places]
-    found += [(PLACE, f'alias "{tftpdir}/"')] if tftpdir else []
+    found += [(TFTP_ON_WEB, f'alias "{tftpdir}/"')] if tftpdir else []
     for place, below in found:
         lines += [
             f'    location "{place}/" {{',

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import Generation
-from ansible_collections.diskless.statelite.plugins.module_utils.boot.kernel_args import kernel_line
+from ansible_collections.diskless.statelite.plugins.module_utils.boot.kernel_args import Root, kernel_words, line_of
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.images import osimage
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
 
@@ -35,7 +35,7 @@ def words(node: Node) -> str:
     """Return the words that nodeset writes, without those that the test's own boot has."""
     site = Site(node.tables)
     image = osimage(site, "img1")
-    line = kernel_line(site, "n1", image, Generation(image.rootimgdir, None))
+    line = line_of(kernel_words(site, "n1", Root(image, Generation(image.rootimgdir, None))))
     return " ".join(word for word in line.split() if not word.startswith(("XCAT=", "NODE=", "statelite.image=")))
 
 

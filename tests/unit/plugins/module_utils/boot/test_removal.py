@@ -143,6 +143,25 @@ def test_a_file_that_is_as_wanted_is_recorded_when_it_is_not(server: Server) -> 
     assert server.plan().lines() == []
 
 
+@pytest.mark.parametrize(
+    ("netboot", "other", "files"),
+    [
+        ("grub2", "n1.uefi", {"n1.uefi"}),
+        ("petitboot", "n1.elilo", {"n1.elilo"}),
+        ("xnba", "n1.second", {"n1.second", "n1.second.uefi", "n1.second.elilo"}),
+    ],
+)
+def test_a_node_that_goes_offline_takes_nothing_of_one_whose_name_begins_with_its_own(
+    server: Server, netboot: str, other: str, files: set[str]
+) -> None:
+    server.boots_by(netboot)
+    rename(server, "n2", other)
+    server.nodeset()
+    os.unlink(record.record_path(str(server.root / "site.db")))
+    server.nodeset("n1", "offline")
+    assert {path.name for path in server.tftp.rglob("n1*")} == files
+
+
 def test_a_former_node_without_anything_left_is_forgotten(server: Server) -> None:
     server.nodeset()
     shutil.rmtree(server.directory)
