@@ -17,12 +17,13 @@ from typing import Any
 from ..apply.commands import run_command
 from ..apply.root import Root
 from ..apply.signing import site_keys
+from ..apply.withdrawn import now
 from ..errors import Fault, SiteError, raise_faults
 from ..image.mounts import in_chroot, reading_chroot
 from ..nodes.site import Site
 from ..tables.store import DEFAULT_SITE, open_store
 from .guard import ENVIRONMENT
-from .notes import Edit, edits_in, now
+from .notes import Edit, edits_in
 from .stage import Edited, edited
 
 TABLES = ("osimage", "linuximage", "litefile", "site", "nodetype", "nodelist", "nodegroup")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..apply.signing import Keys, site_keys
+from ..apply.withdrawn import now
 from ..errors import Fault, raise_faults
 from ..image.definition import Definition, define
 from ..image.installers.editing import STATES, PackageChange, Wish, changes, refuse_wish
@@ -18,7 +19,7 @@ from ..image.installers.editors import Editor, editor_for
 from ..nodes.site import Site
 from ..tables.store import DEFAULT_SITE, open_store
 from .image_exec import TABLES
-from .notes import Edit, now
+from .notes import Edit
 from .stage import Edited, edited
 
 SPEC: dict[str, Any] = {

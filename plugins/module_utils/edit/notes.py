@@ -9,7 +9,6 @@ A build from packages begins without notes. Commands stand there as digests alon
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import asdict, dataclass
 
 from ..apply.root import Root
@@ -27,11 +26,6 @@ class Edit:
     when: str
     digest: str = ""
     what: str = ""
-
-
-def now() -> str:
-    """Return the time as notes have it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def edits_in(root: Root) -> list[Edit]:

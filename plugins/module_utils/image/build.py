@@ -18,7 +18,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
 
 from ..apply.commands import run_command
@@ -27,6 +26,7 @@ from ..apply.generations import INITRD, KERNEL, ROOTIMG, Generation, next_number
 from ..apply.lock import only_run
 from ..apply.removal import remove_tree
 from ..apply.root import Root
+from ..apply.treelist import digest_of
 from ..errors import SiteError
 from .credentials import put_credentials
 from .definition import Definition
@@ -55,13 +55,12 @@ def staging_left(rootimgdir: str) -> list[str]:
 
 
 @contextmanager
-def only_build(definition: Definition) -> Iterator[None]:
-    """Hold the image directory for one genimage, with nothing left in it of an interrupted one."""
-    image = definition.image
+def only_build(image: str, rootimgdir: str) -> Iterator[None]:
+    """Hold the directory of an image for one genimage, with nothing left in it of an interrupted one."""
     umask = os.umask(0o022)
     try:
-        with only_run(os.path.join(image.rootimgdir, ".genimage.lock"), f"image {image.name}, {image.rootimgdir}"):
-            for path in staging_left(image.rootimgdir):
+        with only_run(os.path.join(rootimgdir, ".genimage.lock"), f"image {image}, {rootimgdir}"):
+            for path in staging_left(rootimgdir):
                 remove_tree(path)
             yield
     finally:
@@ -255,8 +254,4 @@ def keep(rootimgdir: str, stage: str, record: dict[str, Any]) -> Generation:
 
 
 def _digest(path: str) -> str:
-    digest = sha256()
-    with open(path, "rb") as stream:
-        while piece := stream.read(1 << 20):
-            digest.update(piece)
-    return f"sha256:{digest.hexdigest()}"
+    return f"sha256:{digest_of(os.path.realpath(path))}"

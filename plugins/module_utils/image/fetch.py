@@ -106,8 +106,9 @@ class Fetch:
 
     def apply(self) -> None:
         """Fetch, compare and keep; one run at a time on one image directory."""
-        rootimgdir = self.definition.image.rootimgdir
-        with only_build(self.definition):
+        image = self.definition.image
+        rootimgdir = image.rootimgdir
+        with only_build(image.name, rootimgdir):
             if not self.due:
                 return
             stage = staging(rootimgdir, next_number(rootimgdir))

@@ -73,12 +73,13 @@ class Genimage:
 
     def apply(self) -> None:
         """Build what is due; one run at a time on one image directory."""
-        with only_build(self.definition):
-            newest = newest_generation(self.definition.image.rootimgdir)
+        image = self.definition.image
+        with only_build(image.name, image.rootimgdir):
+            newest = newest_generation(image.rootimgdir)
             if newest != self.newest:
                 self.newest = newest
                 self.reasons = why(self.inputs, newest)
-                self.held = held_by(self.definition.image.rootimgdir, self.inputs, None) if self.reasons else None
+                self.held = held_by(image.rootimgdir, self.inputs, None) if self.reasons else None
                 self.reasons = [] if self.held else self.reasons
                 self._lines = self._plan()
             if self.reasons:

@@ -16,7 +16,6 @@ from typing import Any
 
 from ..apply.files import read_bytes, write_file
 from ..apply.generations import Generation, current, generations, next_number, publish, staging
-from ..apply.lock import only_run
 from ..apply.manifest import names_of, parse, unseal
 from ..apply.packs import RECORD as PACKS
 from ..apply.removal import remove_tree
@@ -30,7 +29,7 @@ from ..tables.plan import Change, lines_of, plan_table
 from ..tables.rows import checked
 from ..tables.schema import TABLES
 from ..tables.store import DEFAULT_SITE, open_store
-from .build import keep, staging_left
+from .build import keep, only_build
 from .bundle import NAME, REFUSED, Head, opened, read_head
 from .lists import moved
 from .unbundle import unpack
@@ -102,23 +101,17 @@ class Import:
 
     def apply(self) -> None:
         """Take the generation in, then lists, then rows: they name what is there."""
-        umask = os.umask(0o022)
-        try:
-            with only_run(os.path.join(self.rootimgdir, ".genimage.lock"), f"image {self.name}, {self.rootimgdir}"):
-                for path in staging_left(self.rootimgdir):
-                    remove_tree(path)
-                if self.there is None:
-                    self._take_in()
-                for path in self.due_lists:
-                    os.makedirs(os.path.dirname(path), exist_ok=True)
-                    write_file(path, self.lists[path].encode())
-                if self.changes:
-                    with open_store(self.site) as store:
-                        store.write(self.changes, self.read_at)
-                if self._unpublished():
-                    publish(self.generation, self.keys)
-        finally:
-            os.umask(umask)
+        with only_build(self.name, self.rootimgdir):
+            if self.there is None:
+                self._take_in()
+            for path in self.due_lists:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                write_file(path, self.lists[path].encode())
+            if self.changes:
+                with open_store(self.site) as store:
+                    store.write(self.changes, self.read_at)
+            if self._unpublished():
+                publish(self.generation, self.keys)
 
     def _take_in(self) -> None:
         stage = staging(self.rootimgdir, self.number)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +21,7 @@ from ..apply.commands import run_command
 from ..apply.files import read_bytes, write_file
 from ..apply.generations import ROOTIMG
 from ..apply.removal import remove_tree
+from ..apply.withdrawn import now
 from ..errors import SiteError
 from .definition import Definition
 from .installers.editing import ABSENT, Wish
@@ -72,8 +72,7 @@ def drop_kept(rootimgdir: str) -> None:
 
 def record_kept(rootimgdir: str, inputs: Mapping[str, Any], generation: int) -> None:
     """Write down that the tree is whole, what it was made from, and the generation that was made of it."""
-    made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    record = {"format": FORMAT, "inputs": package_inputs(inputs), "generation": generation, "made": made}
+    record = {"format": FORMAT, "inputs": package_inputs(inputs), "generation": generation, "made": now()}
     write_file(os.path.join(kept_directory(rootimgdir), RECORD), (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
 
 

@@ -22,6 +22,8 @@ from ..apply.lock import only_run
 from ..apply.packs import OF_ONE_TREE, RAMDISK, STATELESS, Packed, packs, write_packs
 from ..apply.pipelines import Stage, run_pipeline
 from ..apply.removal import remove_tree
+from ..apply.treelist import digest_of
+from ..apply.withdrawn import now
 from ..errors import SiteError
 from ..image.exlist import Pattern
 from ..image.mounts import DIE_WITH_US
@@ -103,7 +105,7 @@ def make(generation: Generation, kind: str, order: Order) -> Made:
         record = {
             "method": order.form.method,
             "compress": order.form.compress,
-            "packed": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "packed": now(),
             "time": moment,
             "inputs": order.inputs(taken),
             **_counts(found, kept, chosen, attributed),
@@ -206,18 +208,16 @@ def file_name(generation: Generation, kind: str, form: Form, digest: str) -> str
 def put(generation: Generation, kind: str, made: Made) -> Packed:
     """Give the file its name, then write its record, then the link for people; a plain directory keeps one form of a kind."""
     output, form = os.path.join(made.work, OUTPUT), made.form
-    digest = sha256()
+    digest = digest_of(output)
     with open(output, "rb") as stream:
-        while piece := stream.read(1 << 20):
-            digest.update(piece)
         os.fsync(stream.fileno())
-    name = file_name(generation, kind, form, digest.hexdigest())
+    name = file_name(generation, kind, form, digest)
     place = os.path.join(generation.path, name)
     os.chmod(output, 0o644)
     size = os.lstat(output).st_size
     os.rename(output, place)
     sync_directory(generation.path)
-    said = f"sha256:{digest.hexdigest()}"
+    said = f"sha256:{digest}"
     whole = {**made.record, "file": name, "digest": said, "size": size, "seconds": round(time.monotonic() - made.started, 1)}
     others = {other: one.record for other, one in packs(generation).items() if other != kind}
     write_packs(generation, {**others, kind: whole})
