@@ -39,7 +39,7 @@ from ..lite.treeplan import JOURNAL, Wanted, journal_of, plan_tree
 from ..nodes.images import Image, osimage
 from ..nodes.site import Site
 from .carry import AMENDED, Carry, begin, carry_out, end, pending
-from .difference import Step, Thing, same_file, steps, survey, touched
+from .difference import Thing, same_file, steps, survey, touched
 from .guard import guarded
 from .notes import Edit, add_edit, edits_in
 
@@ -64,7 +64,6 @@ class Edited:
     keep_identity: bool = False
     keys: Keys | None = None
     affected: list[str] = field(default_factory=list)
-    carried: list[Step] = field(default_factory=list)
     id: str = ""
 
     def __post_init__(self) -> None:
@@ -227,7 +226,7 @@ class Edited:
     def _carry(self, rootimg: str, changed: set[int], edit: Edit, packages: dict[str, str] | None) -> None:
         """Bring the tree that stands to its edited copy."""
         live: dict[str, Thing] = survey(self.base.rootimg)
-        self.carried = steps(live, survey(rootimg), changed, lambda path: same_file(self.base.rootimg + path, rootimg + path))
+        due = steps(live, survey(rootimg), changed, lambda path: same_file(self.base.rootimg + path, rootimg + path))
         directory = journal_of(self.base.rootimg).directory
         os.makedirs(directory, mode=0o755, exist_ok=True)
         kept = _free(os.path.join(directory, AMENDED))
@@ -237,7 +236,7 @@ class Edited:
         elif self.base.number is not None:
             unseal(self.base)
         note = {"why": f"{edit.verb}: {edit.what}" if edit.what else edit.verb, "packages": packages, "digest": edit.digest}
-        begin(directory, Carry(self.base.rootimg, rootimg, kept, self.carried, note))
+        begin(directory, Carry(self.base.rootimg, rootimg, kept, due, note))
         self._finish()
 
     def _become(self, stage: str, packages: dict[str, str] | None) -> None:

@@ -137,7 +137,8 @@ class AptEditor(Apt):
     def carry_out(self, rootimg: str, wish: Wish) -> list[str]:
         """Change the packages of the tree `rootimg`, which nobody uses; dpkg stops at a script that fails: no warnings."""
         if wish.state == ABSENT:
-            names = [name for name in dict.fromkeys(wish.names) if name in self.installed(rootimg)]
+            there = self.installed(rootimg)
+            names = [name for name in dict.fromkeys(wish.names) if name in there]
             command = beside_chroot(rootimg, "chroot", rootimg, "dpkg", "--purge", *names)
             if names:
                 run_command(command, limit=self.order.limit, mend=MEND, environment=self._environment(), name="dpkg")
