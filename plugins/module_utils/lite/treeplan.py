@@ -145,7 +145,10 @@ def _plan(root: Root, journal: Journal, wanted: Wanted) -> TreePlan:
         tree = Original(root, old, standing.aside)
         layout = Layout() if wanted.entries is None else lay_out(wanted.image, wanted.entries, tree, wanted.permission)
         change = Change(old, layout.made)
-        grown = _grown(root, old, change, standing.aside)
+        grown = _grown(root, old, change.dropped(), standing.aside)
+        if not grown and old != layout.made:
+            # A directory that was made for an entry and is lived in since is the image's: other rows may lead to it now.
+            grown = _grown(root, old, ([], [path for path in old.directories if path.split("/")[1] not in OWN]), standing.aside)
         if not grown:
             break
         for path in grown:
@@ -177,12 +180,12 @@ def _unfinished(root: Root, journal: Journal, pending: list[Operation], wanted: 
     return TreePlan(root.path, wanted, None, layout, [], left)
 
 
-def _grown(root: Root, old: Made, change: Change, aside: Iterable[str]) -> list[str]:
-    """Return the files and directories of liteimg's own that would go and have got a content since.
+def _grown(root: Root, old: Made, made: tuple[Iterable[str], Iterable[str]], aside: Iterable[str]) -> list[str]:
+    """Return which of some files and directories that liteimg made have got a content since.
 
     Raises SiteError for things that somebody put where only liteimg's own belongs.
     """
-    files, directories = change.dropped()
+    files, directories = made
     found = [path for path in files if _has_content(root, path)]
     kept = set(old.moves.values())
     written = [TEMPLATE, f"{STATELITE}/.{os.path.basename(TEMPLATE)}.new"]

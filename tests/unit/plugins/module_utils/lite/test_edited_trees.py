@@ -182,3 +182,14 @@ def test_a_link_that_was_laid_out_itself_goes_on_leading_out_of_its_directory(tm
     assert images.apply(root, {"/a/": ""}) == []
     images.apply(once, {"/a/": ""})
     assert sorted(images.snapshot(root)) == sorted(images.snapshot(once))
+
+
+def test_a_directory_that_was_made_and_is_lived_in_since_is_the_images(tmp_path):
+    """Found by hypothesis: a link to it was taken for one that leads nowhere once its own row came."""
+    root = images.build(tmp_path / "rootimg", [{"path": "/x", "type": "l", "target": "/srv/data"}])
+    images.apply(root, {"/srv/data/a": ""})
+    (root / "srv/data/new").write_text("added\n", encoding="utf-8")
+    assert images.apply(root, {"/srv/data/a": ""}) == []
+    images.apply(root, {"/srv/data/a": "", "/x": ""})
+    assert os.readlink(root / ".default/x") == "../.statelite/image/srv/data"
+    assert images.apply(root, {"/srv/data/a": "", "/x": ""}) == []
