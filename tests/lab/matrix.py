@@ -43,26 +43,15 @@ class Boot(NamedTuple):
         return f"{self.machine}, {self.method}: {kind}"
 
 
-SOME = (Boot("m1", "xnba, script over HTTP", "BIOS"), Boot("m2", "grub2", "UEFI x86_64"))
-"""What fits the time of the lab's test."""
-
 ALL = (
-    *SOME,
+    Boot("m1", "xnba, script over HTTP", "BIOS"),
+    Boot("m2", "grub2", "UEFI x86_64"),
     Boot("m3", "xnba, iPXE by TFTP", "UEFI x86_64"),
     Boot("m4", "grub2-http, UEFI HTTP boot", "UEFI x86_64, HTTP"),
     Boot("m5", "pxe", "BIOS", "netboot"),
     Boot("m1", "xnba, script over HTTP", "BIOS", "netboot"),
     Boot("m2", "grub2", "UEFI x86_64", "netboot"),
 )
-"""Also what does not."""
-
-
-def some_boot(lab: Lab) -> None:
-    """Boot by the methods that the lab's own nodes do not have, side by side."""
-    for node in lab.nodes:
-        node.stop()
-    machines_are_declared(lab)
-    pair_boots(lab, {}, *SOME)
 
 
 def matrix(lab: Lab) -> bool:
@@ -97,7 +86,9 @@ def pair_boots(lab: Lab, known: dict[str, Node], *boots: Boot) -> None:
     for boot in boots:
         ask(lab.box, "nodeset", {"noderange": boot.node, "state": f"{boot.root}={IMAGE}"})
         lab.box.command(f"rm -f {SPOOL}/{boot.node}.json {SPOOL}/{boot.node}.failure.json")
-    machines = [(boot, known.setdefault(boot.node, known.get(boot.node) or machine_of(lab, boot))) for boot in boots]
+        if boot.node not in known:
+            known[boot.node] = machine_of(lab, boot)
+    machines = [(boot, known[boot.node]) for boot in boots]
     try:
         for _boot, machine in machines:
             machine.start()
