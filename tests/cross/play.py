@@ -9,9 +9,7 @@ hold        the management node kept up, with both images built, for trying thin
 
 from __future__ import annotations
 
-import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,39 +18,33 @@ import mirror
 import network
 import places
 import preflight
-import sandbox
 import seen
 from box import Box, make_tree
 from converge import converge
-from facts import Fact, table
+from facts import Fact
 from foreign import ARCHITECTURES, INVENTORY, Emulators, handlers
 from machines import Arm, Machine, Power
 from nodes import Talk
 from processes import LabError
 from progress import Progress
+from runs import Run, Stages, hold
 
 HERE = Path(__file__).resolve().parent
-WORDS = ("all", "hold")
 BUILD_LIMIT = 5400
 """Seconds that both images may take, on a machine that is busy with other things."""
 BOOT_LIMIT = 1800
 
 
-def outside(word: str) -> int:
-    """Look whether the machine will do, fill the mirrors where the machine's own network is, and go into namespaces of our own."""
-    os.environ.pop("PYTHONPATH", None)
-    preflight.require_machine()
+def prepare(log: Path) -> None:
+    """Look whether the machine will do, and fill the mirrors where its own network is."""
     missing = preflight.missing_packages(preflight.package_names(HERE / "packages.txt"))
     if missing:
         raise LabError(f"this run needs Debian packages that are missing: {' '.join(missing)}")
     if handlers():
         mend = "take them away for the time of the run: systemctl stop systemd-binfmt"
         raise LabError(f"this machine's kernel has handlers for {' '.join(handlers())}, which the run would replace; {mend}")
-    places.CACHE.mkdir(parents=True, exist_ok=True)
-    log = places.CACHE / "mirror.log"
     with Progress().stage("mirrors of Debian packages for three architectures", log):
         make_mirrors(log)
-    return sandbox.enter([word], HERE)
 
 
 def make_mirrors(log: Path) -> dict[str, Path]:
@@ -62,31 +54,15 @@ def make_mirrors(log: Path) -> dict[str, Path]:
     return found
 
 
-def inside(word: str) -> int:
-    """Raise the management node, build, boot, print the table of facts; return the exit status."""
-    os.environ.pop("PYTHONPATH", None)
-    sandbox.settle()
-    run = places.new_run("cross")
-    progress = Progress()
-    progress.say(f"the logs of this run are in {run}")
-    facts: list[Fact] = []
-    good = False
-    try:
-        with ExitStack() as ends:
-            box = raise_box(run, progress, ends)
-            for fact in images_are_built(box, run, progress):
-                facts.append(fact)
-            if word == "hold":
-                hold(box, progress)
-            facts += machines_boot(box, run, progress, ends)
-        good = all(fact.holds for fact in facts)
-    except LabError as error:
-        progress.say(f"the run failed: {error}")
-    shown = table(facts)
-    (run / "facts.txt").write_text(shown + "\n", encoding="utf-8")
-    print(shown, flush=True)
-    progress.say(f"cross: {len(facts)} facts, {'as they must be' if good else 'NOT as they must be'}; logs in {run}")
-    return 0 if good else 1
+def play(stages: Stages) -> None:
+    """Raise the management node and build; boot from what was built, or keep the management node up."""
+    box = raise_box(stages.logs, stages.progress, stages.ends)
+    for fact in images_are_built(box, stages.logs, stages.progress):
+        stages.facts.append(fact)
+    if stages.word == "hold":
+        hold(stages.progress, [box.server], f"{' '.join(box.ssh_options())} root@{network.MANAGEMENT}")
+    else:
+        stages.facts.extend(machines_boot(box, stages.logs, stages.progress, stages.ends))
 
 
 def raise_box(run: Path, progress: Progress, ends: ExitStack) -> Box:
@@ -159,27 +135,5 @@ def machines_boot(box: Box, run: Path, progress: Progress, ends: ExitStack) -> l
     return facts
 
 
-def hold(box: Box, progress: Progress) -> None:
-    """Keep the management node up until a signal ends the run."""
-    inside = os.environ[sandbox.INSIDE]
-    progress.say(f"enter: nsenter --net --mount --target $(tr -d ' ' </proc/{inside}/task/{inside}/children)")
-    progress.say(f"log in from there: ssh {' '.join(box.ssh_options())} root@{network.MANAGEMENT}")
-    while box.server.running:
-        time.sleep(1)
-
-
-def main(arguments: list[str]) -> int:
-    """Do what the word says; return the exit status."""
-    word = arguments[0] if arguments else "all"
-    if len(arguments) > 1 or word not in WORDS:
-        print(__doc__, file=sys.stderr)
-        return 2
-    return inside(word) if sandbox.inside() else outside(word)
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except LabError as error:
-        print(f"the run failed: {error}", file=sys.stderr)
-        sys.exit(1)
+    sys.exit(Run("cross", __doc__, HERE, prepare, play).main())

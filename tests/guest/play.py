@@ -9,9 +9,7 @@ hold        both guests kept up for trying things by hand
 
 from __future__ import annotations
 
-import os
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,39 +18,22 @@ import ganesha
 import mirror
 import network
 import places
-import preflight
 import reading
-import sandbox
 from collection import Collection
 from disk import MACHINES, make_machine
-from facts import Fact, table
+from facts import Fact
 from guest import Guest
-from processes import LabError
 from progress import Progress
+from runs import Run, Stages, hold
 
-WORDS = ("all", "hold")
-PREPARE = Path(__file__).resolve().parent / "content/prepare.sh"
+HERE = Path(__file__).resolve().parent
+PREPARE = HERE / "content/prepare.sh"
 
 
-def outside(word: str) -> int:
-    """Look whether the machine will do, fill the mirror where the machine's own network is, and go into namespaces of our own."""
-    os.environ.pop("PYTHONPATH", None)
-    preflight.require_machine()
-    places.CACHE.mkdir(parents=True, exist_ok=True)
-    log = places.CACHE / "mirror.log"
+def make_mirror(log: Path) -> None:
+    """Fill the mirror where the machine's own network is."""
     with Progress().stage("the lab's mirror of Debian packages", log):
         mirror.make_mirror(log)
-    return sandbox.enter([word], Path(__file__).resolve().parent)
-
-
-def hold(guests: dict[str, Guest], progress: Progress, _collection: Collection, _facts: list[Fact]) -> None:
-    """Keep the guests up until a signal ends the run."""
-    inside = os.environ[sandbox.INSIDE]
-    progress.say(f"enter: nsenter --net --mount --target $(tr -d ' ' </proc/{inside}/task/{inside}/children)")
-    for guest in guests.values():
-        progress.say(f"log in from there: ssh {' '.join(guest.ssh_options())} root@{guest.address}")
-    while all(guest.server.running for guest in guests.values()):
-        time.sleep(1)
 
 
 def everything(guests: dict[str, Guest], progress: Progress, collection: Collection, facts: list[Fact]) -> None:
@@ -73,27 +54,14 @@ def everything(guests: dict[str, Guest], progress: Progress, collection: Collect
         facts.extend(ganesha.seen(server, client, collection))
 
 
-def inside(word: str) -> int:
-    """Raise the guests, look, print the table of facts; return the exit status."""
-    os.environ.pop("PYTHONPATH", None)
-    sandbox.settle()
-    run = places.new_run("guest")
-    progress = Progress()
-    progress.say(f"the guests' logs are in {run}")
-    facts: list[Fact] = []
-    good = False
-    try:
-        with ExitStack() as ends:
-            guests, collection = raise_guests(run, progress, ends)
-            (hold if word == "hold" else everything)(guests, progress, collection, facts)
-        good = bool(facts) and all(fact.holds for fact in facts)
-    except LabError as error:
-        progress.say(f"the guests failed: {error}")
-    shown = table(facts)
-    (run / "facts.txt").write_text(shown + "\n", encoding="utf-8")
-    print(shown, flush=True)
-    progress.say(f"guests: {len(facts)} facts, {'as they must be' if good else 'NOT as they must be'}; logs in {run}")
-    return 0 if good else 1
+def play(stages: Stages) -> None:
+    """Raise the guests, and look at them or keep them up."""
+    guests, collection = raise_guests(stages.logs, stages.progress, stages.ends)
+    if stages.word == "hold":
+        logins = (f"{' '.join(guest.ssh_options())} root@{guest.address}" for guest in guests.values())
+        hold(stages.progress, [guest.server for guest in guests.values()], *logins)
+    else:
+        everything(guests, stages.progress, collection, stages.facts)
 
 
 def raise_guests(run: Path, progress: Progress, ends: ExitStack) -> tuple[dict[str, Guest], Collection]:
@@ -117,18 +85,5 @@ def raise_guests(run: Path, progress: Progress, ends: ExitStack) -> tuple[dict[s
     return guests, Collection(guests["server"], home, run)
 
 
-def main(arguments: list[str]) -> int:
-    """Do what the word says; return the exit status."""
-    word = arguments[0] if arguments else "all"
-    if len(arguments) > 1 or word not in WORDS:
-        print(__doc__, file=sys.stderr)
-        return 2
-    return inside(word) if sandbox.inside() else outside(word)
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except LabError as error:
-        print(f"the guests failed: {error}", file=sys.stderr)
-        sys.exit(1)
+    sys.exit(Run("guest", __doc__, HERE, make_mirror, play).main())

@@ -15,7 +15,7 @@ import reports
 import update
 import volumes
 from converge import RECAP, converge, play
-from facts import table
+from facts import conclude
 from lab import Lab
 from places import LAB
 from processes import LabError
@@ -38,7 +38,7 @@ def demo(lab: Lab) -> bool:
     first_node_starts_again(lab)
     claims.of_the_lease(lab)
     first_node_is_up_again(lab)
-    return conclusion(lab)
+    return conclude(lab.facts, lab.run)
 
 
 def test(lab: Lab) -> bool:
@@ -61,7 +61,7 @@ def test(lab: Lab) -> bool:
     with lab.progress.stage("n2 powers itself off", lab.second.console):
         switch_off(lab, lab.second)
     memory.stateless_boots(lab, lab.second)
-    return conclusion(lab)
+    return conclude(lab.facts, lab.run)
 
 
 def in_memory(lab: Lab) -> bool:
@@ -71,7 +71,7 @@ def in_memory(lab: Lab) -> bool:
         lab.box.put(LAB / "content")
         converge(lab.box, log)
     memory.both_boot(lab)
-    return conclusion(lab)
+    return conclude(lab.facts, lab.run)
 
 
 def two_nodes_boot(lab: Lab) -> None:
@@ -185,11 +185,3 @@ def sample_tables_fit(lab: Lab) -> None:
         failed = RECAP.findall(play(lab.box, log, str(LAB / "samples.yml")))
     seen = ", ".join(f"{tasks} tasks, {failures} failed" for _host, tasks, _changed, _gone, failures in failed)
     lab.saw("the document's sample tables: applied, unchanged, nothing outside, taken back", "mn1", seen, r"[1-9]\d* tasks, 0 failed")
-
-
-def conclusion(lab: Lab) -> bool:
-    """Print every fact and return whether all hold; the table is kept with the logs."""
-    text = table(lab.facts)
-    (lab.run / "facts.txt").write_text(text + "\n", encoding="utf-8")
-    print("", text, "", sep="\n", flush=True)
-    return all(fact.holds for fact in lab.facts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from progress import plain
 
@@ -44,3 +45,11 @@ def table(facts: Sequence[Fact]) -> str:
         if not fact.holds:
             lines += ["", f"FAIL {fact.title} ({fact.where})", f"  must match {fact.wanted}", f"  was        {fact.seen!r}"]
     return "\n".join(lines)
+
+
+def conclude(facts: Sequence[Fact], run: Path) -> bool:
+    """Print the table of the facts and keep it with the logs of their run; return whether there are some and all hold."""
+    text = table(facts)
+    (run / "facts.txt").write_text(f"{text}\n", encoding="utf-8")
+    print("", text, "", sep="\n", flush=True)
+    return bool(facts) and all(fact.holds for fact in facts)

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +16,7 @@ import matrix
 import mirror
 import network
 import places
+import runs
 import sandbox
 from lab import Lab
 from nodes import Talk
@@ -31,11 +30,7 @@ NODES = (("n1", "52:54:00:77:00:11", "10.77.0.11"), ("n2", "52:54:00:77:00:12", 
 
 def hold(lab: Lab) -> bool:
     """Keep the box up until a signal ends the lab, for trying things by hand."""
-    outside = os.environ[sandbox.INSIDE]
-    lab.progress.say(f"the box is up; enter: nsenter --net --mount --target $(tr -d ' ' </proc/{outside}/task/{outside}/children)")
-    lab.progress.say(f"log in from there: ssh {' '.join(lab.box.ssh_options())} root@{network.MANAGEMENT}")
-    while lab.box.server.running:
-        time.sleep(1)
+    runs.hold(lab.progress, [lab.box.server], f"{' '.join(lab.box.ssh_options())} root@{network.MANAGEMENT}")
     return False
 
 
