@@ -19,7 +19,7 @@ from ..apply.manifest import Manifest, names_of, verify
 from ..apply.pipelines import Stage, run_pipeline
 from ..apply.signing import Keys, identity, site_keys
 from ..apply.withdrawn import now
-from ..errors import SiteError
+from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import Image, osimage, rows_for_image
 from ..nodes.site import Site
 from ..tables.store import DEFAULT_SITE, open_store
@@ -39,6 +39,9 @@ SPEC: dict[str, Any] = {
 """Options of the module image_export."""
 
 NO_KEY = "Run the module image_key, and seal what is published (module generation, seal)"
+HIGHEST = 19
+"""The levels of zstd from 1 on that every zstd unpacks without being told to take more memory."""
+
 ROOM = "Make room where the bundle goes, and run again"
 
 
@@ -140,11 +143,19 @@ def _reason(plan: Export) -> str:
             there = read_head(archive, dest, list(plan.keys.accepted[:1]))
     except SiteError:
         return "replaced, it is no bundle signed with this site's key"
-    return (
-        ""
-        if dict(there.document["files"]) == plan.files() and there.document["id"] == plan.manifest.id
-        else "replaced, it holds something else"
-    )
+    same = there.document["files"] == plan.files() and there.document["id"] == plan.manifest.id
+    return "" if same else "replaced, it holds something else"
+
+
+def _faults(params: Mapping[str, Any]) -> list[Fault]:
+    """Return what is wrong with the options themselves."""
+    found = []
+    if not os.path.isdir(os.path.dirname(params["dest"])):
+        mend = "Make it, readable by root alone: a bundle holds password hashes"
+        found.append(Fault(params["dest"], "its directory does not exist", mend))
+    if not 1 <= params["level"] <= HIGHEST:
+        found.append(Fault("option level", f"zstd has no level {params['level']} here", f"Use 1 to {HIGHEST}"))
+    return found
 
 
 def plan_export(params: Mapping[str, Any], _warn: Callable[[str], None]) -> Export:
@@ -153,12 +164,10 @@ def plan_export(params: Mapping[str, Any], _warn: Callable[[str], None]) -> Expo
         site = Site(store.tables())
         keys = site_keys(os.path.dirname(store.path))
     image = osimage(site, params["image"])
+    faults = _faults(params)
     if keys is None:
-        raise SiteError.of("the site", "has no key to sign images with", NO_KEY)
-    if not os.path.isdir(os.path.dirname(params["dest"])):
-        raise SiteError.of(
-            params["dest"], "its directory does not exist", "Make it, readable by root alone: a bundle holds password hashes"
-        )
+        raise SiteError(Fault("the site", "has no key to sign images with", NO_KEY), *faults)
+    raise_faults(faults)
     generation = _chosen(image, params["generation"])
     manifest = verify(generation, keys)
     if manifest is None:

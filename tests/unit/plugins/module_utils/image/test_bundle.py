@@ -234,8 +234,9 @@ def test_a_site_without_a_key_is_refused(tokyo: Place, bundle: Path) -> None:
         (tokyo.directory / "pki" / name).unlink()
     with pytest.raises(SiteError, match="no key"):
         tokyo.take(bundle)
-    with pytest.raises(SiteError, match="no key to sign"):
-        tokyo.export(bundle)
+    with pytest.raises(SiteError, match="no key to sign") as refused:
+        tokyo.export(tokyo.directory / "nowhere/x", level=25)
+    assert [fault.where for fault in refused.value.faults] == ["the site", f"{tokyo.directory}/nowhere/x", "option level"]
 
 
 def test_a_changed_generation_is_not_exported(tokyo: Place, tmp_path: Path) -> None:
