@@ -79,10 +79,6 @@ options:
         description: SHA-256 of each of its plain files by name.
         type: dict
         required: true
-  other_release:
-    description: As for M(diskless.statelite.genimage); it decides nothing here.
-    type: bool
-    default: false
   limit:
     description: Seconds that the transfer may take.
     type: int

@@ -36,7 +36,7 @@ from .inputs import Inputs, differences
 from .mounts import alone
 from .sending import extract_command, list_name, plain_files
 
-FILES = ("dracut_module", "rootfs", "share", "ca", "authorized_keys", "root_hash_file", "other_release", "limit")
+FILES = ("dracut_module", "rootfs", "share", "ca", "authorized_keys", "root_hash_file", "limit")
 SPEC: dict[str, Any] = {
     **{name: ASKED[name] for name in ("image", "site", *FILES)},
     "host": {"type": "str", "required": True},
@@ -212,7 +212,7 @@ def plan_fetch(site: Site, params: Mapping[str, Any]) -> Fetch:
     """Return the plan; raises SiteError with every fault of the options and of the image's definition."""
     faults = _faults(params)
     try:
-        definition, inputs = defined(site, params, here=False)
+        definition, inputs = defined(site, {**params, "other_release": True}, here=False)
     except SiteError as error:
         raise SiteError(*faults, *error.faults) from error
     raise_faults(faults)
