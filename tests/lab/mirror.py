@@ -23,8 +23,8 @@ from preflight import RELEASE, package_names
 from processes import LabError, Server, output_of, run
 
 FORM = "2"
-NATIVE = "amd64"
 """Raised when the mirror's own form changes, so that old ones are not taken."""
+NATIVE = "amd64"
 PORT = 8080
 LIMIT = 1200
 CLASSES = ("?essential", "?priority(required)")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,11 @@ ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 """What a command sees unless a caller adds to it; nothing is inherited."""
 
 LAST_LINES = 15
+
+
+def is_installed(program: str) -> bool:
+    """Return whether `run_command` would find the program."""
+    return shutil.which(program, path=ENVIRONMENT["PATH"]) is not None
 
 
 def last_lines(text: str, count: int = LAST_LINES) -> str:

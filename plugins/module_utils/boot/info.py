@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from ..nodes.images import image_of
 from ..nodes.noderange import expand
 from ..nodes.site import Site
 from ..tables.store import DEFAULT_SITE, open_store
+from .kernel_args import TOLD
 from .planner import Planner, told_words
 
 INFO_SPEC: dict[str, Any] = {
@@ -25,8 +25,6 @@ INFO_SPEC: dict[str, Any] = {
     "site": {"type": "str", "default": DEFAULT_SITE},
 }
 """Options of the module nodeset_info."""
-
-WORD = re.compile(r"statelite\.(image|generation)=([^\s\"]+)")
 
 
 def read_info(params: Mapping[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:
@@ -61,6 +59,6 @@ def _standing(planner: Planner, node: str) -> dict[str, Any]:
     content = read_bytes(path)
     text = None if content is None else content.decode(errors="replace")
     state = method.absent if text is None else method.comment(text) or "unknown"
-    words = dict(WORD.findall(text or ""))
+    words = dict(TOLD.findall(text or ""))
     number = words.get("generation")
     return {"state": state, "method": method.name, "file": path, "image": words.get("image"), "generation": int(number) if number else None}

@@ -46,6 +46,10 @@ NODEATTRIB = re.compile(r"#NODEATTRIB:(\w+):(\w+)#")
 TABLE = re.compile(r"#TABLE:(\w+):\$NODE:(\w+)#")
 
 
+TOLD = re.compile(r"statelite\.(image|generation)=([^\s\"]+)")
+"""By what a boot file of any loader tells what it boots: these words of its kernel line."""
+
+
 class Word(NamedTuple):
     """One word of the line, and the tables that it comes from."""
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..apply.commands import run_command
+from ..apply.commands import is_installed, run_command
 from ..apply.files import read_bytes, write_file
 from ..apply.generations import current
 from ..errors import Fault, raise_faults
@@ -42,6 +42,8 @@ PLATFORMS = {
 }
 """GRUB's name for the machines of an architecture."""
 
+PROGRAM = "grub-mkstandalone"
+MEND = "Install the package grub-common"
 MODULES = "normal configfile echo linux net tftp http test regexp true sleep reboot halt gzio minicmd ls"
 OF_PLATFORM = {"x86_64-efi": "efinet linuxefi", "arm64-efi": "efinet", "powerpc-ieee1275": "ofnet"}
 SCRIPT = """\
@@ -109,7 +111,7 @@ class Grub2:
             write_file(config, SCRIPT.encode())
             words = [f"--directory={self.modules}", f"--format={self.platform}", f"--output={image}"]
             words += [f"--install-modules={self.names}", f"--modules={self.names}", "--locales=", "--fonts=", "--themes="]
-            run_command(["grub-mkstandalone", *words, f"boot/grub/grub.cfg={config}"], limit=LIMIT, mend="Install grub-common")
+            run_command([PROGRAM, *words, f"boot/grub/grub.cfg={config}"], limit=LIMIT, mend=MEND)
             return read_bytes(image) or b""
         finally:
             shutil.rmtree(directory)
@@ -222,6 +224,8 @@ def plan_loaders(site: Site, params: Mapping[str, Any]) -> LoaderPlan:
     for tftpdir in sorted(ipxe):
         _ipxe(tftpdir, site, params["ipxe_directory"], plan, faults)
     faults += no_directories(os.path.dirname(path) for path in [*(grub.path for grub, _record in plan.made), *plan.files])
+    if plan.made and not is_installed(PROGRAM):
+        faults.append(Fault(PROGRAM, "is not installed", MEND))
     raise_faults(faults)
     return plan
 

@@ -21,6 +21,7 @@ from ..nodes.noderange import expand
 from ..nodes.reports import SPOOL, spooled_boots
 from ..nodes.site import Site
 from ..tables.store import DEFAULT_SITE, open_store
+from .kernel_args import TOLD
 from .record import read_record, record_path
 
 SPEC: dict[str, Any] = {
@@ -34,7 +35,6 @@ SPEC: dict[str, Any] = {
 
 INFO_SPEC: dict[str, Any] = {name: SPEC[name] for name in ("image", "spool", "site")}
 GONE = re.compile(r"\.[1-9][0-9]*\.removed")
-WORD = re.compile(r"statelite\.(image|generation)=(\S+)")
 ROOT = re.compile(r"(/[^\s:]*)/generations/([1-9][0-9]*)/rootimg")
 
 Reasons = dict[int, list[str]]
@@ -99,7 +99,7 @@ def next_boots(rootimgdir: str, names: frozenset[str], site: str) -> dict[str, i
     found: dict[str, int] = {}
     real = os.path.realpath(rootimgdir)
     for node, text in boot_files(site):
-        words = dict(WORD.findall(text))
+        words = dict(TOLD.findall(text))
         root = ROOT.search(text)
         if root and os.path.realpath(root.group(1)) == real:
             found[node] = int(root.group(2))

@@ -17,6 +17,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from hashlib import sha256
 from typing import Any, TextIO
 
@@ -55,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--data", metavar="FILE", help="the description of the image")
     found.add_argument("--tempfile", metavar="FILE", help="where to write what was made, as JSON")
     found.add_argument("--force", action="store_true", help="build even though nothing has changed")
-    found.add_argument("--check", action="store_true", help="say what is wrong or would be done, and do nothing")
+    found.add_argument("--check", action="store_true", help="say what is wrong or would be done, and build nothing")
     found.add_argument("--send", type=int, metavar="GENERATION", help="write a generation to stdout as an archive, and do nothing else")
     return found
 
@@ -167,7 +168,7 @@ def run(asked: Mapping[str, Any], directory: str) -> dict[str, Any]:
             due.apply()
         result = due.result()
     generation = due.newest
-    contents = take_stock(generation).told if generation and asked["tempfile"] and not asked["check"] else None
+    contents = asdict(take_stock(generation)) if generation and asked["tempfile"] and not asked["check"] else None
     where = {"host": os.uname().nodename, "system": read_host().get("PRETTY_NAME", "")}
     rootimgdir = due.definition.image.rootimgdir
     return {**result, "changed": bool(lines), "contents": contents, "rootimgdir": rootimgdir, **where}

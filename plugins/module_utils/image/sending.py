@@ -33,11 +33,6 @@ class Contents:
     files: Mapping[str, str]
     tree: str
 
-    @property
-    def told(self) -> dict[str, object]:
-        """The same as plain values, for a report."""
-        return {"number": self.number, "files": dict(self.files), "tree": self.tree}
-
 
 def list_name(number: int) -> str:
     """Return the name of the list of a generation's root tree, beside the generations."""

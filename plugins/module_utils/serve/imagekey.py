@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..apply.commands import run_command
+from ..apply.commands import is_installed, run_command
 from ..apply.files import read_bytes, write_file
 from ..apply.signing import KEY, LIMIT, MEND, PUBLIC, TRUSTED, identity, keys_of, public_keys
 from ..errors import Fault, SiteError, raise_faults
@@ -101,6 +101,8 @@ def _reason(path: Callable[[str], str], own: list[str], asked: int, there: int) 
         return "there is none"
     if not os.path.isfile(path(KEY)):
         return "its private half is missing"
+    if not is_installed("openssl"):
+        raise SiteError.of("openssl", "is not installed", f"Install openssl 3: whether {path(KEY)} is right can't be seen without it")
     try:
         public = public_keys(openssl("pkey", "-in", path(KEY), "-pubout"))
     except SiteError:

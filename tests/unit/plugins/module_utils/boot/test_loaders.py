@@ -63,6 +63,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
         return ""
 
     monkeypatch.setattr(loaders, "run_command", mkstandalone)
+    monkeypatch.setattr(loaders, "is_installed", lambda _program: True)
     return Machine(tmp_path)
 
 
@@ -156,3 +157,9 @@ def test_files_where_the_loaders_directories_belong_are_told_by_their_paths_befo
     with pytest.raises(SiteError) as error:
         machine.plan()
     assert [fault.where for fault in error.value.faults] == [str(machine.tftp / name) for name in ("boot", "xcat")]
+
+
+def test_a_server_without_the_program_is_told_before_it_is_run(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loaders, "is_installed", lambda _program: False)
+    with pytest.raises(SiteError, match=r"grub-mkstandalone: is not installed\. Install the package grub-common"):
+        machine.plan()
