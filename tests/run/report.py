@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -17,6 +18,10 @@ from places import LOGS, ROOT, environment
 
 SHOWN = 40
 """Lines of a failed stage's log that are printed."""
+NAMED = 10
+"""Causes that stand on the line of a failed stage."""
+TARGET = re.compile(r"^Running (\S+) integration test role$", re.MULTILINE)
+CAUSE = re.compile(r"^(?:FAILED|FAIL|ERROR:?) +(?P<said>.+)$", re.MULTILINE)
 
 
 class StageError(Exception):
@@ -113,6 +118,18 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             continue
 
 
+def causes(text: str) -> list[str]:
+    """Return what a log names as failed: targets of ansible-test with their last error, and tests and facts on lines of their own."""
+    found = []
+    pieces = TARGET.split(text)
+    for name, piece in zip(pieces[1::2], pieces[2::2]):
+        if re.search(r"\bfailed=[1-9]", piece):
+            errors = re.findall(r"^\[ERROR\]: (.+)$", piece, re.MULTILINE)
+            found.append(f"{name}: {errors[-1]}" if errors else name)
+    found += [match["said"] for match in CAUSE.finditer(text)]
+    return [cause[:300] for cause in dict.fromkeys(found)][:NAMED]
+
+
 @dataclass(frozen=True)
 class Stage:
     """One line of the report. `work` raises StageError, and may return how many tests it ran."""
@@ -136,7 +153,7 @@ def run(stages: Sequence[Stage]) -> int:
         try:
             count = stage.work(log) or 1
         except StageError as error:
-            fault = str(error)
+            fault = "; ".join([str(error), *causes(log.text())])
             log.say(fault)
         spent = time.monotonic() - start
         where = log.path.relative_to(ROOT)

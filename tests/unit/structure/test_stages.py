@@ -65,6 +65,35 @@ def test_a_remark_stands_on_the_line_of_its_stage(stages, capsys, monkeypatch):
     assert "half of it" in capsys.readouterr().out.splitlines()[0]
 
 
+PLAYED = """\
+Running binfmt_handler integration test role
+[ERROR]: Task failed: one that was meant to
+testhost : ok=26   changed=9    unreachable=0    failed=0    skipped=2    rescued=1    ignored=0
+Running image_import integration test role
+[ERROR]: Task failed: one that was meant to
+[ERROR]: Task failed: the bundle is not signed
+testhost : ok=9    changed=3    unreachable=0    failed=1    skipped=0    rescued=1    ignored=0
+Running table_import integration test role
+testhost : ok=9    changed=3    unreachable=0    failed=0    skipped=0    rescued=0    ignored=0
+"""
+
+
+def test_the_line_of_a_failed_stage_names_what_failed(stages, capsys, monkeypatch):
+    report = importlib.import_module("report")
+    monkeypatch.setattr(report, "LOGS", ROOT / "build" / "log" / "of-tests")
+
+    def fail(log):
+        log.say(f"{PLAYED}FAILED tests/unit/test_a.py::test_b - assert 1 == 2\nFAIL  n1 boots\n")
+        raise report.StageError("it ended with status 1")
+
+    assert report.run([report.Stage("tried", fail, 10)]) == 1
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.endswith(
+        "  it ended with status 1; image_import: Task failed: the bundle is not signed; "
+        "tests/unit/test_a.py::test_b - assert 1 == 2; n1 boots"
+    )
+
+
 def test_the_full_run_leaves_nothing_out(stages):
     names = [stage.name for stage in stages.FULL]
     assert {stage.name for stage in (*stages.TEST, *stages.BENCH)} <= set(names)
