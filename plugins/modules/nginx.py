@@ -16,6 +16,8 @@ description:
     listings, and the TFTP directory also at C(/tftpboot), which boot files name. Root trees are not given out, nor names that begin with a
     dot.
   - Files of others are never written. Their servers go on answering under their own names, and under all names that are nobody's.
+  - A port that another program listens on, such as the web server of a live xCAT, is refused with the program, its process and its address,
+    in check mode too. nginx itself is told so only when it starts or is reloaded.
   - The whole configuration as it would be is tested by nginx itself before the file is put in place. Reloading the daemon is the
     caller's.
 author:

@@ -16,6 +16,7 @@ from typing import Any
 from ..apply.addresses import local_addresses
 from ..apply.commands import run_command
 from ..apply.files import read_bytes, write_file
+from ..apply.listeners import Listener, listeners
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import images
 from ..nodes.servers import TFTP_ON_WEB, image_server, network_of, tftp_directory, tftpserver
@@ -37,6 +38,7 @@ HIDDEN = r"/(?:rootimg|\.[^/]*)(?:/|$)"
 """Not given out below a directory: root trees, whose links lead to files of this machine, and what is at work beside them."""
 
 LIMIT = 30.0
+PROGRAM = "nginx"
 TEST = 'mount --bind "$1" "$2" && exec nginx -T -c "$3" 2>&1'
 """nginx reads its own main file, with copies of all drop-ins in their place; nobody else sees the mount."""
 
@@ -99,6 +101,24 @@ def _method_faults(site: Site) -> list[Fault]:
     method = site.setting("httpmethod")
     mend = "Set it to http, or have a web server of the site's own (pxe_http: false in the role pxe)"
     return [] if method == "http" else [Fault("table site, key httpmethod", f"'{method}' is not what is served here", mend)]
+
+
+def taken(found: Iterable[Listener], addresses: Iterable[str]) -> list[Fault]:
+    """Return a fault for each program but nginx that listens where nginx would have to: on any IPv4 address of the port, or on one of `::`.
+
+    nginx listens on all IPv4 addresses, and on all IPv6 ones when it answers to one; other sockets of the port hinder it.
+    """
+    every = any(":" in address for address in addresses)
+    in_the_way = [each for each in found if each.program != PROGRAM and (every or ":" not in each.address or each.address == "::")]
+    mend = "Stop it and see that it does not start again (a live xCAT's httpd serves nodes there), set another httpport in the table site,"
+    return [
+        Fault(
+            f"table site, key httpport, port {each.port}",
+            f"is taken by {each}",
+            f"{mend} or leave HTTP to it (pxe_http: false in the role pxe)",
+        )
+        for each in in_the_way
+    ]
 
 
 def _host(name: str) -> str:
@@ -204,7 +224,8 @@ class NginxPlan:
 def plan(site: Site, params: dict[str, Any], own: Sequence[str]) -> NginxPlan:
     """Return the plan for the declared site; raises SiteError with every fault."""
     addresses, places, port = params["names"] or names(site, own), directories(site), site.setting("httpport")
-    raise_faults([*_faults(addresses, places, port), *_method_faults(site)])
+    faults = [*_faults(addresses, places, port), *_method_faults(site)]
+    raise_faults(faults or taken(listeners(int(port)), addresses))
     raw = read_bytes(params["path"])
     present = None if raw is None else raw.decode(errors="replace")
     text = render(addresses, places, port, listens_of_others(params["main_file"], params["path"]), boot_directory(site, places))

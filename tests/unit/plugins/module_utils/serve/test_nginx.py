@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 from pathlib import Path
 
 import pytest
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.listeners import Listener
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
-from ansible_collections.diskless.statelite.plugins.module_utils.serve.nginx import names, plan
+from ansible_collections.diskless.statelite.plugins.module_utils.serve.nginx import names, plan, taken
 
 
 @pytest.mark.parametrize(
@@ -52,3 +55,32 @@ def test_a_site_whose_nodes_would_ask_by_https_is_refused(tmp_path: Path) -> Non
     params = {"names": ["node.test"], "path": str(tmp_path / "statelite.conf"), "main_file": str(tmp_path / "nginx.conf")}
     with pytest.raises(SiteError, match="httpmethod"):
         plan(Site({"site": [{"key": "httpmethod", "value": "https"}]}), params, [])
+
+
+@pytest.mark.parametrize(
+    ("address", "program", "own", "refused"),
+    [
+        ("0.0.0.0", "apache2", "10.77.0.1", True),
+        ("127.0.0.1", "httpd", "10.77.0.1", True),
+        ("::", "httpd", "10.77.0.1", True),
+        ("0.0.0.0", "", "10.77.0.1", True),
+        ("fd00::1", "httpd", "10.77.0.1", False),
+        ("fd00::1", "httpd", "fd00::1", True),
+        ("0.0.0.0", "nginx", "10.77.0.1", False),
+    ],
+)
+def test_a_port_that_another_program_has_is_refused_by_its_name(address: str, program: str, own: str, refused: bool) -> None:
+    faults = taken([Listener(address, 80, program, 77 if program else 0)], [own])
+    named = f"{program} (process 77)" if program else "a process that can't be seen"
+    assert [(fault.where, named in fault.what) for fault in faults] == [("table site, key httpport, port 80", True)] * refused
+
+
+def test_a_port_that_is_taken_now_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        params = {"names": ["node.test"], "path": str(tmp_path / "statelite.conf"), "main_file": str(tmp_path / "nginx.conf")}
+        program = Path("/proc/self/comm").read_text(encoding="utf-8").strip()
+        expected = rf"port {port}: is taken by {re.escape(program)} \(process {os.getpid()}\) on 127\.0\.0\.1:{port}"
+        with pytest.raises(SiteError, match=expected):
+            plan(Site({"site": [{"key": "httpport", "value": str(port)}]}), params, [])
+    assert list(tmp_path.iterdir()) == []
