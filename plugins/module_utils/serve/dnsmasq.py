@@ -20,12 +20,11 @@ from ..apply.addresses import local_addresses
 from ..apply.commands import run_command
 from ..apply.files import read_bytes, write_file
 from ..errors import Fault, SiteError, raise_faults
-from ..nodes.interfaces import ADDRESS, NO_ADDRESS, boot_mac, colons, entries
-from ..nodes.servers import tftpserver
 from ..nodes.site import Site, split_list
 from ..tables.columns import Row
 from ..tables.store import DEFAULT_SITE, open_store
 from . import leases, netboot
+from .hosts import Host, hosts, interfaces, is_in, networks, settings_faults
 
 SPEC: dict[str, Any] = {
     "interfaces": {"type": "list", "elements": "str", "default": []},
@@ -36,18 +35,12 @@ SPEC: dict[str, Any] = {
     "path": {"type": "path", "default": "/etc/dnsmasq.d/statelite.conf"},
     "main_file": {"type": "path", "default": "/etc/dnsmasq.conf"},
     "lease_file": {"type": "path"},
+    "own": {"type": "bool", "default": False},
     "site": {"type": "str", "default": DEFAULT_SITE},
 }
 """The options of the module."""
 
 HEADER = "# Written by diskless.statelite (module dnsmasq). Changes made here are lost."
-INTERFACE = re.compile(r"[A-Za-z0-9_.:@-]{1,64}")
-LEASE = re.compile(r"infinite|[0-9]+[mhdw]?")
-FILE = re.compile(r"[A-Za-z0-9_./-]+")
-SHORTEST = 120
-"""dnsmasq gives no lease of less than two minutes."""
-
-SECONDS = {"": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 IGNORED = ("~", ".dpkg-dist", ".dpkg-old", ".dpkg-new")
 """Files in a configuration directory that dnsmasq on Debian does not read."""
 
@@ -61,108 +54,11 @@ LIMIT = 30.0
 
 
 @dataclass(frozen=True)
-class Host:
-    """One interface that gets an address: `server` is where it loads its boot file from, empty for this machine.
-
-    `method` is how it boots, as `netboot` calls it; empty where the table has none.
-    """
-
-    mac: str
-    address: str
-    name: str
-    server: str
-    method: str = ""
-
-
-@dataclass(frozen=True)
 class ForeignHost:
     """A word of somebody else's dhcp-host line: a hardware or an IP address."""
 
     place: str
     word: str
-
-
-def interfaces(site: Site) -> list[str]:
-    """Return the interfaces of this server that the networks table names; those behind a relay (`!remote!`) are not here."""
-    named = (row.get("mgtifname") or "" for row in site.rows("networks"))
-    return list(dict.fromkeys(name for name in named if name and not name.startswith("!")))
-
-
-def settings_faults(params: dict[str, Any]) -> list[Fault]:
-    """Return what is wrong with the options themselves."""
-    faults = [
-        Fault(f"interfaces, {name!r}", "is no interface name", "Name an interface of this machine, such as eth1")
-        for name in params["interfaces"]
-        if not INTERFACE.fullmatch(name)
-    ]
-    if params["dhcp"] and not params["interfaces"]:
-        faults.append(
-            Fault("interfaces", "none is named", "Set mgtifname in the table networks, or interfaces: DHCP is answered there only")
-        )
-    lease = params["lease"]
-    if not LEASE.fullmatch(lease):
-        faults.append(Fault("lease", f"{lease!r} is no time", "Write infinite, or a number with m, h, d or w"))
-    elif lease != "infinite" and _seconds(lease) < SHORTEST:
-        faults.append(Fault("lease", f"{lease} is less than two minutes", "Write 2m or more, or infinite"))
-    if not FILE.fullmatch(params["boot_file"]):
-        faults.append(Fault("boot_file", f"{params['boot_file']!r} is no file name", "Name a file below the TFTP directory"))
-    return faults
-
-
-def _seconds(lease: str) -> int:
-    unit = lease.lstrip("0123456789")
-    return int(lease[: len(lease) - len(unit)]) * SECONDS[unit]
-
-
-def networks(site: Site) -> list[tuple[ipaddress.IPv4Network, Row]]:
-    """Return the declared IPv4 networks with their rows, in table order."""
-    found = []
-    for row in site.rows("networks"):
-        try:
-            network = ipaddress.ip_network(f"{row.get('net')}/{(row.get('mask') or '').lstrip('/')}", strict=False)
-        except ValueError:
-            continue
-        if isinstance(network, ipaddress.IPv4Network):
-            found.append((network, row))
-    return found
-
-
-def hosts(site: Site, own: Sequence[str]) -> list[Host]:
-    """Return every interface of a node that has an IPv4 address in a declared network.
-
-    Raises SiteError with every address that two of them have.
-    """
-    nets = [network for network, _row in networks(site)]
-    here = set(own)
-    found: list[Host] = []
-    faults: list[Fault] = []
-    taken: dict[str, str] = {}
-    for node in site.nodes():
-        boot = boot_mac(site, node)
-        for mac, written in entries(site, node):
-            name = written or node
-            if name == NO_ADDRESS or not ADDRESS.fullmatch(mac) or (name == node and mac != boot):
-                continue
-            address = site.address(name)
-            if address is None or not _is_in(address, nets):
-                continue
-            server = tftpserver(site, node)
-            host = Host(colons(mac), address, name, "" if server in here or not here else server, netboot.method_of(site, node))
-            for thing in (host.mac, host.address):
-                other = taken.setdefault(thing, name)
-                if other != name:
-                    faults.append(Fault(f"nodes {other} and {name}", f"both have {thing}", "Give each its own in the tables mac and hosts"))
-            found.append(host)
-    raise_faults(faults)
-    return sorted(found, key=lambda host: (ipaddress.ip_address(host.address), host.mac))
-
-
-def _is_in(address: str, nets: Iterable[ipaddress.IPv4Network]) -> bool:
-    try:
-        own = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(own in network for network in nets)
 
 
 def _network_lines(network: ipaddress.IPv4Network, row: Row, lease: str) -> list[str]:
@@ -195,7 +91,7 @@ def render(site: Site, found: Sequence[Host], params: dict[str, Any], binds: boo
     lines.append("enable-tftp")
     lines += [f"tftp-root={tftpdir},{name}" for name in params["interfaces"]] or [f"tftp-root={tftpdir}"]
     if params["dhcp"]:
-        used = [(network, row) for network, row in networks(site) if any(_is_in(host.address, [network]) for host in found)]
+        used = [(network, row) for network, row in networks(site) if any(is_in(host.address, [network]) for host in found)]
         for network, row in used:
             lines += _network_lines(network, row, params["lease"])
         lines += netboot.lines(found, [network for network, _row in used], params["boot_file"], own, site.setting("httpport"))
@@ -363,6 +259,8 @@ def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> Dnsmas
     """Read the site and the files of dnsmasq and plan; `params` are the options of the module."""
     with open_store(params["site"]) as store:
         site = Site(store.tables(), local_addresses())
+    if params["own"]:
+        site = own_view(site)
     decided = plan(site, params, local_addresses())
     for sentence in unread(decided.others, decided.path):
         warn(sentence)

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ..nodes.attributes import attribute
@@ -25,6 +26,12 @@ MACHINES = ((BIOS, 0), (EFI_X64, 7), (EFI_X64, 9), (EFI_ARM64, 11), (HTTP_X64, 1
 GRUB = "boot/grub2/grub2"
 XNBA = "xcat/xnba"
 POWER = "grub2-power"
+USER_CLASSES = ("iPXE", "xNBA")
+"""What a machine that runs iPXE says that it is (option 77)."""
+
+WEB_CLIENT = "HTTPClient"
+"""What a machine that boots over HTTP says that it is (option 60), and wants to hear."""
+
 PATH_PREFIX = 210
 """RFC 5071: what a petitboot machine puts before the names that it looks for."""
 
@@ -69,62 +76,86 @@ def network_tag(network: ipaddress.IPv4Network) -> str:
     return "statelite-" + str(network.network_address).replace(".", "-")
 
 
+@dataclass(frozen=True)
+class Loader:
+    """A boot loader and who is given it: a kind of machine (a tag of MACHINES; empty for all), and iPXE alone, all but iPXE, or either."""
+
+    file: str
+    machine: str = ""
+    ipxe: bool | None = None
+
+
+def loaders(method: str, bios_loader: str) -> list[Loader]:
+    """Return the loaders of a method, by their paths below the TFTP directory."""
+    if method == "pxe":
+        return [Loader(bios_loader, BIOS)]
+    if method == "xnba":
+        return [
+            Loader(f"{XNBA}/boot.ipxe", ipxe=True),
+            Loader(f"{XNBA}/undionly.kpxe", BIOS, False),
+            Loader(f"{XNBA}/snponly.efi", EFI_X64, False),
+        ]
+    if method == "grub2":
+        return [Loader(f"{GRUB}.x86_64", EFI_X64), Loader(f"{GRUB}.aarch64", EFI_ARM64)]
+    return [Loader(f"{GRUB}.ppc")] if method == POWER else []
+
+
+def web_loaders(method: str, place: str) -> list[Loader]:
+    """Return the loaders that machines fetch by HTTP from the beginning, by their URLs; `place` is where the TFTP directory is."""
+    named = ((HTTP_X64, "x86_64"), (HTTP_ARM64, "aarch64")) if method == "grub2" else ()
+    return [Loader(f"{place}{GRUB}.{arch}", machine) for machine, arch in named]
+
+
+def path_prefix(method: str, place: str) -> str:
+    """Return the path prefix (option PATH_PREFIX) of a method, empty for none."""
+    return place if method == "petitboot" else ""
+
+
+def on_web(address: str, port: str) -> str:
+    """Return where the TFTP directory is on the web server."""
+    return f"http://{address}{behind_server(port)}{TFTP_ON_WEB}/"
+
+
+def is_asked(tag: str, methods: Iterable[str]) -> bool:
+    """Return whether a loader of some method depends on the machine being of this kind."""
+    return any(tag == loader.machine for method in methods for loader in (*loaders(method, ""), *web_loaders(method, "")))
+
+
 def lines(hosts: Sequence[Asking], networks: Sequence[ipaddress.IPv4Network], bios_loader: str, own: Sequence[str], port: str) -> list[str]:
-    """Return the lines that tell machines apart, and those that name a boot loader to each kind.
+    """Return dnsmasq's lines that tell machines apart, and those that name a boot loader to each kind.
 
     `own` are the addresses of this machine: what is fetched by HTTP is named by the one in the host's network, at `port`.
     """
-    found = [f"dhcp-match=set:{tag},option:client-arch,{number}" for tag, number in MACHINES if _asked(tag, hosts)]
     methods = {host.method for host in hosts}
+    found = [f"dhcp-match=set:{tag},option:client-arch,{number}" for tag, number in MACHINES if is_asked(tag, methods)]
     if "xnba" in methods:
-        found += [f"dhcp-userclass=set:{IPXE},{name}" for name in ("iPXE", "xNBA")]
+        found += [f"dhcp-userclass=set:{IPXE},{name}" for name in USER_CLASSES]
     if "grub2" in methods:
-        found += [f"dhcp-vendorclass=set:{HTTP},HTTPClient", f"dhcp-option-force=tag:{HTTP},option:vendor-class,HTTPClient"]
+        found += [f"dhcp-vendorclass=set:{HTTP},{WEB_CLIENT}", f"dhcp-option-force=tag:{HTTP},option:vendor-class,{WEB_CLIENT}"]
     for method, server in sorted({(host.method, host.server) for host in hosts}):
         end = f",,{server}" if server else ""
-        by_server = f"dhcp-boot=tag:{server_tag(server)},tag:{tag_of(method)}"
-        found += [f"{by_server}{tags},{loader}{end}" for tags, loader in _loaders(method, bios_loader)]
+        tags = f"tag:{server_tag(server)},tag:{tag_of(method)}"
+        found += [f"dhcp-boot={tags}{_tags(loader)},{loader.file}{end}" for loader in loaders(method, bios_loader)]
         for network in networks:
-            address = server or next((each for each in own if _is_in(each, network)), "")
-            if address and any(host.method == method and host.server == server and _is_in(host.address, network) for host in hosts):
-                found += _by_http(method, server, network, f"http://{address}{behind_server(port)}{TFTP_ON_WEB}/")
+            address = server or next((each for each in own if is_in(each, [network])), "")
+            if address and any(host.method == method and host.server == server and is_in(host.address, [network]) for host in hosts):
+                place, inside = on_web(address, port), f"{tags},tag:{network_tag(network)}"
+                found += [f"dhcp-boot={inside}{_tags(loader)},{loader.file}" for loader in web_loaders(method, place)]
+                prefix = path_prefix(method, place)
+                found += [f'dhcp-option-force={inside},{PATH_PREFIX},"{prefix}"'] if prefix else []
     return found
 
 
-def _asked(tag: str, hosts: Sequence[Asking]) -> bool:
-    """Return whether some host's loader depends on the machine being of this kind."""
-    needed = {"pxe": (BIOS,), "xnba": (BIOS, EFI_X64), "grub2": (EFI_X64, EFI_ARM64, HTTP_X64, HTTP_ARM64)}
-    return any(tag in needed.get(host.method, ()) for host in hosts)
+def _tags(loader: Loader) -> str:
+    """Return the tags of whoever is given a loader."""
+    ipxe = {True: f",tag:{IPXE}", False: f",tag:!{IPXE}", None: ""}[loader.ipxe]
+    return ipxe + (f",tag:{loader.machine}" if loader.machine else "")
 
 
-def _loaders(method: str, bios_loader: str) -> list[tuple[str, str]]:
-    """Return (further tags, path below the TFTP directory) of the loaders of a method."""
-    if method == "pxe":
-        return [(f",tag:{BIOS}", bios_loader)]
-    if method == "xnba":
-        return [
-            (f",tag:{IPXE}", f"{XNBA}/boot.ipxe"),
-            (f",tag:!{IPXE},tag:{BIOS}", f"{XNBA}/undionly.kpxe"),
-            (f",tag:!{IPXE},tag:{EFI_X64}", f"{XNBA}/snponly.efi"),
-        ]
-    if method == "grub2":
-        return [(f",tag:{EFI_X64}", f"{GRUB}.x86_64"), (f",tag:{EFI_ARM64}", f"{GRUB}.aarch64")]
-    return [("", f"{GRUB}.ppc")] if method == POWER else []
-
-
-def _by_http(method: str, server: str, network: ipaddress.IPv4Network, place: str) -> list[str]:
-    """Return the lines of the methods that begin with HTTP, for the hosts of one network."""
-    tags = f"tag:{server_tag(server)},tag:{tag_of(method)},tag:{network_tag(network)}"
-    if method == "grub2":
-        named = ((HTTP_X64, "x86_64"), (HTTP_ARM64, "aarch64"))
-        return [f"dhcp-boot={tags},tag:{machine},{place}{GRUB}.{arch}" for machine, arch in named]
-    if method == "petitboot":
-        return [f'dhcp-option-force={tags},{PATH_PREFIX},"{place}"']
-    return []
-
-
-def _is_in(address: str, network: ipaddress.IPv4Network) -> bool:
+def is_in(address: str, networks: Iterable[ipaddress.IPv4Network]) -> bool:
+    """Return whether one of the networks holds an address."""
     try:
-        return ipaddress.ip_address(address) in network
+        own = ipaddress.ip_address(address)
     except ValueError:
         return False
+    return any(own in network for network in networks)

@@ -1,0 +1,120 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hosts that DHCP gives addresses to, and how long they keep them: the same for dnsmasq and Kea."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Fault, raise_faults
+from ..nodes.interfaces import ADDRESS, NO_ADDRESS, boot_mac, colons, entries
+from ..nodes.servers import tftpserver
+from .netboot import is_in, method_of
+
+if TYPE_CHECKING:
+    from ..nodes.site import Site
+    from ..tables.columns import Row
+
+INTERFACE = re.compile(r"[A-Za-z0-9_.:@-]{1,64}")
+LEASE = re.compile(r"infinite|[0-9]+[mhdw]?")
+FILE = re.compile(r"[A-Za-z0-9_./-]+")
+SHORTEST = 120
+"""dnsmasq gives no lease of less than two minutes."""
+
+SECONDS = {"": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+@dataclass(frozen=True)
+class Host:
+    """One interface that gets an address: `server` is where it loads its boot file from, empty for this machine.
+
+    `method` is how it boots, as `netboot` calls it; empty where the table has none. `named` is the server's address in any case.
+    """
+
+    mac: str
+    address: str
+    name: str
+    server: str
+    method: str = ""
+    named: str = ""
+
+
+def interfaces(site: Site) -> list[str]:
+    """Return the interfaces of this server that the networks table names; those behind a relay (`!remote!`) are not here."""
+    named = (row.get("mgtifname") or "" for row in site.rows("networks"))
+    return list(dict.fromkeys(name for name in named if name and not name.startswith("!")))
+
+
+def settings_faults(params: dict[str, Any]) -> list[Fault]:
+    """Return what is wrong with the options themselves."""
+    faults = [
+        Fault(f"interfaces, {name!r}", "is no interface name", "Name an interface of this machine, such as eth1")
+        for name in params["interfaces"]
+        if not INTERFACE.fullmatch(name)
+    ]
+    if params["dhcp"] and not params["interfaces"]:
+        faults.append(
+            Fault("interfaces", "none is named", "Set mgtifname in the table networks, or interfaces: DHCP is answered there only")
+        )
+    lease = params["lease"]
+    if not LEASE.fullmatch(lease):
+        faults.append(Fault("lease", f"{lease!r} is no time", "Write infinite, or a number with m, h, d or w"))
+    elif lease != "infinite" and seconds(lease) < SHORTEST:
+        faults.append(Fault("lease", f"{lease} is less than two minutes", "Write 2m or more, or infinite"))
+    if not FILE.fullmatch(params["boot_file"]):
+        faults.append(Fault("boot_file", f"{params['boot_file']!r} is no file name", "Name a file below the TFTP directory"))
+    return faults
+
+
+def seconds(lease: str) -> int:
+    """Return the seconds of a lease that is not infinite."""
+    unit = lease.lstrip("0123456789")
+    return int(lease[: len(lease) - len(unit)]) * SECONDS[unit]
+
+
+def networks(site: Site) -> list[tuple[ipaddress.IPv4Network, Row]]:
+    """Return the declared IPv4 networks with their rows, in table order."""
+    found = []
+    for row in site.rows("networks"):
+        try:
+            network = ipaddress.ip_network(f"{row.get('net')}/{(row.get('mask') or '').lstrip('/')}", strict=False)
+        except ValueError:
+            continue
+        if isinstance(network, ipaddress.IPv4Network):
+            found.append((network, row))
+    return found
+
+
+def hosts(site: Site, own: Sequence[str]) -> list[Host]:
+    """Return every interface of a node that has an IPv4 address in a declared network.
+
+    Raises SiteError with every address that two of them have.
+    """
+    nets = [network for network, _row in networks(site)]
+    here = set(own)
+    found: list[Host] = []
+    faults: list[Fault] = []
+    taken: dict[str, str] = {}
+    for node in site.nodes():
+        boot = boot_mac(site, node)
+        for mac, written in entries(site, node):
+            name = written or node
+            if name == NO_ADDRESS or not ADDRESS.fullmatch(mac) or (name == node and mac != boot):
+                continue
+            address = site.address(name)
+            if address is None or not is_in(address, nets):
+                continue
+            server = tftpserver(site, node)
+            host = Host(colons(mac), address, name, "" if server in here or not here else server, method_of(site, node), server)
+            for thing in (host.mac, host.address):
+                other = taken.setdefault(thing, name)
+                if other != name:
+                    faults.append(Fault(f"nodes {other} and {name}", f"both have {thing}", "Give each its own in the tables mac and hosts"))
+            found.append(host)
+    raise_faults(faults)
+    return sorted(found, key=lambda host: (ipaddress.ip_address(host.address), host.mac))
