@@ -64,6 +64,12 @@ options:
       - The file of dnsmasq's leases; by default what C(dhcp-leasefile) of the main file or of another drop-in says, else
         C(/var/lib/misc/dnsmasq.leases).
     type: path
+  own:
+    description:
+      - Whether only nodes that this server serves are given addresses here. A node is served by each server that C(noderes.servicenode)
+        names, by their addresses; one without C(servicenode) by the management node.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - diskless.statelite.attributes
   - diskless.statelite.site
