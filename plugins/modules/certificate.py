@@ -25,6 +25,11 @@ options:
     description: Directory of C(ca.pem), C(ca.key), C(server.pem) and C(server.key); made when it is missing.
     type: path
     default: /etc/statelite/pki
+  authority:
+    description:
+      - Directory of the CA that issues, when it is another one than O(directory), for the certificate of a service node that the
+        management node makes. That CA is neither made nor changed, and O(rotation) is V(keep).
+    type: path
   common_name:
     description: Name that the certificate is for, usually the management node's.
     type: str

@@ -6,6 +6,7 @@
     <directory of the site database>/pki/image.key           the site's own key, root's alone
     <directory of the site database>/pki/image.pem           its public key, then former ones that are still accepted
     <directory of the site database>/pki/image-trusted.pem   public keys of other sites, whose bundles may be imported
+    <directory of the site database>/pki/image-site.pem      on a service node: the public keys that the management node accepts
 
 A signature is a file of 64 bytes beside what it signs, which people can check by hand:
 `openssl pkeyutl -verify -rawin -pubin -inkey image.pem -in manifest.json -sigfile manifest.json.sig`.
@@ -28,6 +29,7 @@ from .files import read_bytes
 
 DIRECTORY = "pki"
 KEY, PUBLIC, TRUSTED = "image.key", "image.pem", "image-trusted.pem"
+BROUGHT = "image-site.pem"
 PEM = re.compile(r"-----BEGIN PUBLIC KEY-----\n(.*?)-----END PUBLIC KEY-----\n?", re.DOTALL)
 MEND = "Install openssl 3, and look at the lines above"
 LIMIT = 60.0
@@ -66,13 +68,18 @@ def _files(*contents: bytes) -> Iterator[list[str]]:
 
 @dataclass(frozen=True)
 class Keys:
-    """The keys of a site: `private` is the path of its own one, `accepted` the public keys, the site's own first."""
+    """The keys of a site: `private` is the path of its own one, `accepted` the public keys, the site's own first.
+
+    A service node has no private one: it checks, and signs nothing.
+    """
 
     private: str
     accepted: Sequence[str]
 
     def sign(self, content: bytes) -> bytes:
-        """Return the signature of `content` by the site's key."""
+        """Return the signature of `content` by the site's key; raises SiteError on a service node."""
+        if not self.private:
+            raise SiteError.of("image", "this server has no key to sign it", "Change images on the management node, and bring them here")
         with _files(content, b"") as (signed, signature):
             run_command(
                 ["openssl", "pkeyutl", "-sign", "-rawin", "-inkey", self.private, "-in", signed, "-out", signature], limit=LIMIT, mend=MEND
@@ -108,7 +115,8 @@ def site_keys(directory: str) -> Keys | None:
     pki = os.path.join(directory, DIRECTORY)
     accepted = keys_of(os.path.join(pki, PUBLIC))
     if not accepted:
-        return None
+        brought = keys_of(os.path.join(pki, BROUGHT))
+        return Keys("", brought) if brought else None
     private = os.path.join(pki, KEY)
     if not os.path.isfile(private):
         what = f"the key of {os.path.join(pki, PUBLIC)} is not there"

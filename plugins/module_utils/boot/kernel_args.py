@@ -139,7 +139,7 @@ def _source(site: Site, node: str, table: str, column: str) -> str | None:
 
 def _server_source(site: Site, node: str, *columns: str) -> str:
     """Return the row that names a server of the node, the first of `columns` (by default those of its root) that is set."""
-    told = (_source(site, node, "noderes", column) for column in (*(columns or ("nfsserver", "tftpserver")), "xcatmaster"))
+    told = (_source(site, node, "noderes", column) for column in (*(columns or ("nfsserver", "tftpserver")), "xcatmaster", "servicenode"))
     return next((each for each in told if each), "site.master" if site.setting("master") else "this server")
 
 

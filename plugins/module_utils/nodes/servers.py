@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ..errors import SiteError
+from ..errors import Fault, SiteError, raise_faults
+from .site import split_list
 from .values import Value, attribute
 
 if TYPE_CHECKING:
@@ -96,15 +98,19 @@ def _this_server(site: Site, node: str) -> str | None:
 
 
 def xcatmaster(site: Site, node: str, facing: str | None = None) -> str:
-    """Return the address of the node's management or service node: noderes.xcatmaster, site.master, this server.
+    """Return the address of the node's management or service node: noderes.xcatmaster, noderes.servicenode, site.master, this server.
 
-    `facing` stands in place of the last two where a boot loader knows the server that answers it by a word of its own.
+    Of several service nodes it is the one that looks, if it is one of them: each tells nodes its own address (behaviour.md i).
+    `facing` stands in place of the last three where a boot loader knows the server that answers it by a word of its own.
     """
     value = attribute(site, node, "noderes", "xcatmaster")
     if value:
         return _resolved(site, value, "xcatmaster")
     if facing is not None:
         return facing
+    serving = service_nodes(site, node)
+    if serving:
+        return next((address for address in serving if address in site.here), serving[0])
     master = site.setting("master")
     if master:
         return site.once(("server", master), lambda: resolve(site, master, "table site, key master"))
@@ -116,6 +122,49 @@ def xcatmaster(site: Site, node: str, facing: str | None = None) -> str:
             "Set the key master in the site table to the management node's address",
         )
     return here
+
+
+def service_nodes(site: Site, node: str) -> tuple[str, ...]:
+    """Return the addresses of the service nodes that serve a node, as noderes.servicenode has them; none where the management node does."""
+    value = attribute(site, node, "noderes", "servicenode")
+    if value is None:
+        return ()
+    where = f"table noderes, {value.source}, column servicenode"
+
+    def look_up() -> tuple[str, ...]:
+        return tuple(resolve(site, name, where) for name in split_list(value.text))
+
+    return site.once(("service nodes", value.text), look_up)
+
+
+def own_nodes(site: Site, nodes: Iterable[str]) -> list[str]:
+    """Return those of `nodes` that this server serves: whose servicenode names it, and, for the management node, those without one.
+
+    A server that no row names as a service node is the management node; one that is both is told by site.master.
+    Raises SiteError with every service node that has no address.
+    """
+    faults: list[Fault] = []
+    serving: dict[str, tuple[str, ...]] = {}
+    for node in site.nodes():
+        try:
+            serving[node] = service_nodes(site, node)
+        except SiteError as error:
+            faults.extend(error.faults)
+    raise_faults(dict.fromkeys(faults))
+    here = set(site.here)
+    manages = not any(here.intersection(addresses) for addresses in serving.values()) or _is_master(site)
+    return [node for node in nodes if (here.intersection(serving[node]) if serving.get(node) else manages)]
+
+
+def _is_master(site: Site) -> bool:
+    master = site.setting("master")
+    return bool(master) and resolve(site, master, "table site, key master") in site.here
+
+
+def own_view(site: Site) -> Site:
+    """Return the site with no other nodes than those that this server serves; servers and groups are the same."""
+    own = set(own_nodes(site, site.nodes()))
+    return site.with_rows_of("nodelist", [row for row in site.rows("nodelist") if row.get("node") in own])
 
 
 def _resolved(site: Site, value: Value, column: str) -> str:

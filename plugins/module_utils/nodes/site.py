@@ -51,7 +51,11 @@ class Site:
         """Return a view in which `rows` of a node table stand in place of the rows of the same nodes."""
         names = {row["node"] for row in rows}
         kept = [row for row in self.rows(table) if row.get("node") not in names]
-        return Site({**self._tables, table: [*kept, *rows]}, self.here)
+        return self.with_rows_of(table, [*kept, *rows])
+
+    def with_rows_of(self, table: str, rows: Sequence[Row]) -> Site:
+        """Return a view in which the rows of `table` are these."""
+        return Site({**self._tables, table: rows}, self.here)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what `make` gives, made once for this view, whose rows never change: what is the same for many nodes."""

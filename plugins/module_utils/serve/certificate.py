@@ -25,6 +25,7 @@ UTC = datetime.timezone.utc
 DAY = datetime.timedelta(days=1)
 SPEC = {
     "directory": {"type": "path", "default": "/etc/statelite/pki"},
+    "authority": {"type": "path"},
     "common_name": {"type": "str", "required": True},
     "addresses": {"type": "list", "elements": "str", "required": True},
     "names": {"type": "list", "elements": "str", "default": []},
@@ -133,22 +134,19 @@ class Wanted:
     days: int
     ca_days: int
     renew_days: int
+    authority: str = ""
+    """The directory of the CA where it is another one's: then it is used, and neither made nor changed."""
 
     def path(self, name: str) -> str:
-        """Return the path of one of the files of `modes`."""
-        return os.path.join(self.directory, name)
+        """Return the path of one of the files of `modes`, or of the CA's."""
+        return os.path.join(self.authority if self.authority and name.startswith("ca") else self.directory, name)
 
     @property
     def modes(self) -> dict[str, tuple[int, int]]:
         """Mode and group of every file: the CA's key is root's alone, the service's user reads its own."""
-        return {
-            "ca.key": (0o600, 0),
-            "ca.pem": (0o644, 0),
-            "ca-next.key": (0o600, 0),
-            "ca-next.pem": (0o644, 0),
-            "server.key": (0o640, self.group),
-            "server.pem": (0o644, 0),
-        }
+        own = {"server.key": (0o640, self.group), "server.pem": (0o644, 0)}
+        authority = {name: (0o600 if name.endswith(".key") else 0o644, 0) for name in ("ca.key", "ca.pem", "ca-next.key", "ca-next.pem")}
+        return own if self.authority else {**authority, **own}
 
 
 def reason_to_issue(wanted: Wanted, there: Certificate | None, now: datetime.datetime) -> str:
@@ -293,7 +291,15 @@ def _wanted(params: dict[str, Any]) -> Wanted:
         faults.append(Fault("group", f"there is no group '{params['group']}'", "Make the service's user first"))
     raise_faults(faults)
     counts = {name: params[name] for name in ("days", "ca_days", "renew_days")}
-    return Wanted(params["directory"], params["common_name"], tuple(dict.fromkeys(addresses)), tuple(params["names"]), group, **counts)
+    return Wanted(
+        params["directory"],
+        params["common_name"],
+        tuple(dict.fromkeys(addresses)),
+        tuple(params["names"]),
+        group,
+        **counts,
+        authority=params.get("authority") or "",
+    )
 
 
 def _needs_mode(wanted: Wanted, name: str) -> bool:
@@ -308,32 +314,49 @@ def _authorities(wanted: Wanted) -> Authorities:
     """Return the CAs that are there; one that follows counts only with its key."""
     following = certificates_in(wanted.directory, NEXT)
     whole = following and _same_key(wanted.path(NEXT), wanted.path("ca-next.key"))
-    return Authorities(certificates_in(wanted.directory, BUNDLE), following[0] if whole else "", bool(following) and not whole)
+    bundle = certificates_in(wanted.authority or wanted.directory, BUNDLE)
+    return Authorities(bundle, following[0] if whole else "", bool(following) and not whole)
+
+
+def _refuse_to_be_authority(wanted: Wanted, step: str, there: Authorities) -> None:
+    """Raise SiteError when a CA would have to be made or changed that is another certificate's to keep."""
+    if step != KEEP:
+        raise SiteError.of("rotation", f"{step} is not for a certificate with another directory's CA", "Take the step in that directory")
+    if not there.bundle or not _same_key(wanted.path(BUNDLE), wanted.path("ca.key")):
+        mend = "Run the role answer_service on the management node first"
+        raise SiteError.of(wanted.path(BUNDLE), "there is no CA with its key that could issue a certificate", mend)
+
+
+def _authority_due(
+    wanted: Wanted, step: str, there: Authorities, now: datetime.datetime, warn: Callable[[str], None]
+) -> tuple[str, tuple[str, ...], Rotation]:
+    """Return why the CA has to be made, empty when it stays; the CAs that stay accepted beside it; and the rotation's step."""
+    if wanted.authority:
+        _refuse_to_be_authority(wanted, step, there)
+        return "", (), Rotation()
+    authority = read_certificate(wanted.path(BUNDLE))
+    if authority is None or not there.bundle:
+        return "there is none", (), Rotation()
+    if not there.begun and not _same_key(wanted.path(BUNDLE), wanted.path("ca.key")):
+        return "its key is missing or another one's", (), Rotation()
+    if authority.expires - now < wanted.renew_days * DAY:
+        if there.successor not in there.bundle:
+            return f"it expires on {authority.expires:%Y-%m-%d}", there.bundle, Rotation()
+        step = SWITCH
+    elif authority.expires - now < 365 * DAY and step == KEEP and not there.successor:
+        warn(f"the site's CA expires on {authority.expires:%Y-%m-%d}: run with rotation: add, and build the images again")
+    return "", (), next_step(step, there, wanted.directory)
 
 
 def plan_certificate(params: dict[str, Any], warn: Callable[[str], None]) -> Issue:
     """Return what has to be issued so that the directory holds a CA and a certificate that says what is wanted.
 
-    Raises SiteError when the step of a rotation that is asked for can't follow what is there.
+    Raises SiteError when the step of a rotation that is asked for can't follow what is there, or another directory's CA can't issue.
     """
     wanted, step = _wanted(params), params["rotation"]
     now = datetime.datetime.now(UTC)
     there = _authorities(wanted)
-    authority = read_certificate(wanted.path(BUNDLE))
-    new_authority = ""
-    kept: tuple[str, ...] = ()
-    if authority is None or not there.bundle:
-        new_authority = "there is none"
-    elif not there.begun and not _same_key(wanted.path(BUNDLE), wanted.path("ca.key")):
-        new_authority = "its key is missing or another one's"
-    elif authority.expires - now < wanted.renew_days * DAY:
-        if there.successor in there.bundle:
-            step = SWITCH
-        else:
-            new_authority, kept = f"it expires on {authority.expires:%Y-%m-%d}", there.bundle
-    elif authority.expires - now < 365 * DAY and step == KEEP and not there.successor:
-        warn(f"the site's CA expires on {authority.expires:%Y-%m-%d}: run with rotation: add, and build the images again")
-    rotation = Rotation() if new_authority else next_step(step, there, wanted.directory)
+    new_authority, kept, rotation = _authority_due(wanted, step, there, now, warn)
     served = read_certificate(wanted.path("server.pem"))
     new = "its CA is new" if (new_authority or rotation.switches) and served else reason_to_issue(wanted, served, now)
     if not new and not _same_key(wanted.path("server.pem"), wanted.path("server.key")):
