@@ -16,6 +16,7 @@ from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import image_of, osimage
 from ..nodes.noderange import expand
 from ..nodes.site import Site
+from ..tables.address import site_directory
 from ..tables.columns import Row
 from ..tables.plan import Change, lines_of
 from ..tables.schema import TABLES
@@ -139,7 +140,7 @@ def plan(
 ) -> NodesetPlan:
     """Return the plan that makes the nodes of `noderange` boot as `state` says; `read_at` is the version that `site` was read at.
 
-    `database` is the path of the site database.
+    `database` is the path of the site database, or its URL.
 
     Raises SiteError with every fault of every node and image.
     """
@@ -151,7 +152,7 @@ def plan(
     images = _images(site, nodes, asked, faults) if asked.kind == "image" else {}
     changes = nodetype_changes(site, images) if asked.image is not None else []
     chosen = [change.after for change in changes if change.after]
-    planner = Planner(site.with_rows("nodetype", chosen) if chosen else site, warn, site_keys(os.path.dirname(database)))
+    planner = Planner(site.with_rows("nodetype", chosen) if chosen else site, warn, site_keys(site_directory(database)))
     planner.faults, planner.many = faults, len(nodes) > FEW
     found = _noted(planner, asked, nodes, images)
     raise_faults(dict.fromkeys(planner.faults))
@@ -213,10 +214,11 @@ def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> Nodese
     """Read the site and plan, unless nothing changed since the last run; `params` are the options of the module."""
     here = local_addresses()
     with open_store(params["site"]) as store:
-        known = recall(store.path, key_of(store.path, store.version, params, here))
+        known = recall(store.site, key_of(store.site, store.revision, params, here))
         if known is not None:
-            return NodesetPlan(store.path, [], nodes=known)
+            return NodesetPlan(store.site, [], nodes=known)
         version, tables = store.read()
+        database, revision = store.site, store.revision
     told: list[str] = []
 
     def warned(text: str) -> None:
@@ -224,7 +226,7 @@ def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> Nodese
         warn(text)
 
     asked = params["noderange"], params["state"]
-    decided = plan(Site(tables, here), store.path, *asked, warned, version, params.get("noupdateinitrd", False))
+    decided = plan(Site(tables, here), database, *asked, warned, version, params.get("noupdateinitrd", False))
     if parse_state(params["state"]).kind == "image" and not told and "^" not in params["noderange"]:
-        decided.key = key_of(store.path, version, params, here)
+        decided.key = key_of(database, revision, params, here)
     return decided

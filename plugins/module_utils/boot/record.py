@@ -19,7 +19,7 @@ from typing import Any
 
 from ..apply.files import read_bytes, write_file
 from ..errors import SiteError
-from ..tables.store import database_path
+from ..tables.address import site_directory
 from .pxelinux import DIRECTORY
 
 NAME = "boot-files.json"
@@ -36,7 +36,7 @@ Names = Mapping[str, Mapping[str, Paths]]
 
 def record_path(site: str) -> str:
     """Return where the record of the site database at `site` is."""
-    return os.path.join(os.path.dirname(database_path(site)), NAME)
+    return os.path.join(site_directory(site), NAME)
 
 
 def digest(text: str) -> str:

@@ -203,7 +203,7 @@ def read_site(params: Mapping[str, Any]) -> tuple[Site, str, Image, frozenset[st
     """Return the site, the path of its database, the image, and the names of all images with the same directory."""
     with open_store(params["site"]) as store:
         site = Site(store.tables())
-        path = store.path
+        path = store.site
     image = osimage(site, params["image"])
 
     def same(one: str, other: str) -> bool:

@@ -19,6 +19,7 @@ from ..apply.signing import Keys, site_keys
 from ..apply.withdrawn import Withdrawal, lift, withdraw, withdrawn
 from ..errors import SiteError
 from ..nodes.images import Image
+from ..tables.address import site_directory
 from .bootset import LAYOUT
 from .retention import SPEC as PRUNE_SPEC
 from .retention import PrunePlan, next_boots, plan_prune, read_site
@@ -128,7 +129,7 @@ def plan_rollback(params: Mapping[str, Any], warn: Callable[[str], None]) -> Rol
         raise SiteError.of(f"image {image.name}", what, "Run genimage and liteimg for it first")
     marks = withdrawn(image.rootimgdir)
     target = chosen(image, params["current"], published, marks)
-    keys = site_keys(os.path.dirname(path))
+    keys = site_keys(site_directory(path))
     if target != published and (target.number or 0) <= max([published.number, *marks]):
         verify(target, keys)
     due = sorted(node for node, number in next_boots(image.rootimgdir, names, path).items() if number != target.number)

@@ -9,7 +9,6 @@ published before never changes: the manifest is an amendment then.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from ..apply.manifest import amend, amendments, read_manifest, seal, verify
 from ..apply.signing import Keys, site_keys
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import Image
+from ..tables.address import site_directory
 from .retention import INFO_SPEC as READ_SPEC
 from .retention import read_generations, read_site
 
@@ -42,7 +42,7 @@ def trouble(generation: Generation, keys: Keys | None) -> str:
 def read_sealed(params: Mapping[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:
     """Return the generations of an image, who needs them, and what their manifests say; with `verify` whether they are as signed."""
     _view, path, image, _names = read_site(params)
-    keys = site_keys(os.path.dirname(path))
+    keys = site_keys(site_directory(path))
     found = read_generations(params, warn)
     for one in found["generations"]:
         generation = Generation(image.rootimgdir, one["generation"])
@@ -86,6 +86,6 @@ def plan_seal(params: Mapping[str, Any]) -> SealPlan:
     there = {each.number: each for each in generations(image.rootimgdir)}
     mend = "Name some of " + (", ".join(map(str, there)) or "those that genimage builds")
     raise_faults(Fault("seal", f"there is no generation {number}", mend) for number in params["seal"] if number not in there)
-    keys = site_keys(os.path.dirname(path))
+    keys = site_keys(site_directory(path))
     wrong = {there[number]: trouble(there[number], keys) for number in dict.fromkeys(params["seal"])}
     return SealPlan(image, {each: text for each, text in wrong.items() if text}, keys)

@@ -19,6 +19,7 @@ from typing import Any
 
 from ..apply.files import read_bytes, write_file
 from ..apply.signing import DIRECTORY, KEY, PUBLIC, TRUSTED
+from ..tables.address import site_directory
 from .bootfiles import BootFiles
 from .record import record_path
 
@@ -34,14 +35,14 @@ WAIT = 0.2
 """Seconds that the file system's clock may take to go on after the last change."""
 
 
-def key_of(database: str, version: int, params: Mapping[str, Any], here: Iterable[str]) -> str:
+def key_of(database: str, revision: str, params: Mapping[str, Any], here: Iterable[str]) -> str:
     """Return what stands for everything that was asked of the tables as they are."""
-    tables = [version, _stamp(os.path.realpath(database))]
+    tables = [revision, _stamp(os.path.realpath(database))]
     return json.dumps([RULES, params["noderange"], params["state"], bool(params.get("noupdateinitrd")), tables, sorted(here)])
 
 
 def _path(database: str) -> str:
-    return os.path.join(os.path.dirname(database), NAME)
+    return os.path.join(site_directory(database), NAME)
 
 
 def _stamp(path: str) -> tuple[int, ...]:
@@ -66,7 +67,7 @@ def _stamps(paths: Iterable[str]) -> tuple[str, int]:
 
 def _watched(database: str, directories: Iterable[BootFiles]) -> list[str]:
     """Return every path that the boot files depend on, but for the tables."""
-    pki = os.path.join(os.path.dirname(database), DIRECTORY)
+    pki = os.path.join(site_directory(database), DIRECTORY)
     paths = [record_path(database), pki, *(os.path.join(pki, name) for name in (KEY, PUBLIC, TRUSTED))]
     for each in directories:
         names = [path for files in each.wanted.values() for path in files.paths]

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -212,7 +211,7 @@ def read_and_plan(params: Mapping[str, Any], warn: Callable[[str], None]) -> Ima
     """Read the site's rows and the image, and return the plan."""
     command = command_of(params)
     with open_store(params["site"]) as store:
-        site, keys = Site(store.tables(TABLES)), site_keys(os.path.dirname(store.path))
+        site, keys = Site(store.tables(TABLES)), site_keys(store.directory)
     image = edited(site, params["image"], params["in_place"], params["keep_identity"], keys)
     if params["read_only"]:
         return Reading(image, command.run(reading_chroot, image.base.rootimg))

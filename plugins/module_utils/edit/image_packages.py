@@ -104,5 +104,5 @@ def plan_packages(site: Site, params: Mapping[str, Any], warn: Callable[[str], N
 def read_and_plan(params: Mapping[str, Any], warn: Callable[[str], None]) -> ImagePackages:
     """Read the site's rows and the image, and return the plan."""
     with open_store(params["site"]) as store:
-        site, keys = Site(store.tables(TABLES)), site_keys(os.path.dirname(store.path))
+        site, keys = Site(store.tables(TABLES)), site_keys(store.directory)
     return plan_packages(site, params, warn, keys)

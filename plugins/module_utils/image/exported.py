@@ -162,7 +162,7 @@ def plan_export(params: Mapping[str, Any], _warn: Callable[[str], None]) -> Expo
     """Return the plan; raises SiteError when the site has no key, or the generation is not as it was signed."""
     with open_store(params["site"]) as store:
         site = Site(store.tables())
-        keys = site_keys(os.path.dirname(store.path))
+        keys = site_keys(store.directory)
     image = osimage(site, params["image"])
     faults = _faults(params)
     if keys is None:

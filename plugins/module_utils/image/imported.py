@@ -203,8 +203,8 @@ def plan_import(params: Mapping[str, Any], _warn: Callable[[str], None]) -> Impo
     """Return the plan; raises SiteError for a bundle that no accepted key signed, before anything is done."""
     with open_store(params["site"]) as store:
         read_at, tables = store.read()
-        site, path = Site(tables), store.path
-    keys = site_keys(os.path.dirname(path))
+        site, keys_at = Site(tables), store.directory
+    keys = site_keys(keys_at)
     if keys is None:
         raise SiteError.of("the site", "has no key, so it can't tell whose bundle it is", "Run the module image_key")
     with opened(params["src"]) as archive:

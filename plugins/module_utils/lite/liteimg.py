@@ -299,7 +299,7 @@ def plan_liteimg(params: Mapping[str, Any], warn: Warn) -> LiteimgPlan | Known:
     """Read the site database and return the plan of the module's options."""
     with open_store(params["site"]) as store:
         site = Site(store.tables(TABLES))
-        keys = site_keys(os.path.dirname(store.path))
+        keys = site_keys(store.directory)
     plan = plan_site(site, params["image"], params["state"] == "present", params["in_use"], params["rootimgdir"], warn)
     if isinstance(plan, LiteimgPlan):
         plan.keys = keys

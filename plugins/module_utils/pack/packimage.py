@@ -248,5 +248,5 @@ def read_and_plan(params: Mapping[str, Any], _warn: Callable[[str], None]) -> Pa
     """Read the site's rows and return the plan for the image that the options name."""
     with open_store(params["site"]) as store:
         site = Site(store.tables(TABLES))
-        keys = site_keys(os.path.dirname(store.path))
+        keys = site_keys(store.directory)
     return plan_packimage(site, params, os.environ, keys)

@@ -14,6 +14,7 @@ from .columns import Row
 from .declared import Declared, composed, declared_rows, emptied, keys_of, table_rows
 from .forms import Parsed, parse
 from .plan import Change, after_changes, exclusive_keys, lines_of, plan_table
+from .replica import Replica
 from .schema import TABLES, check_rows, check_table
 from .store import Store, open_store
 from .things import Thing
@@ -25,7 +26,7 @@ Tables = Mapping[str, Sequence[Row]]
 class RowsPlan:
     """Changes of rows, carried out in one transaction; planned anew when another writer came in between."""
 
-    def __init__(self, store: Store, decide: Callable[[Tables], Sequence[Change]], names: Iterable[str]) -> None:
+    def __init__(self, store: Store | Replica, decide: Callable[[Tables], Sequence[Change]], names: Iterable[str]) -> None:
         self._store = store
         self._decide = decide
         self._version, tables = store.read(names)

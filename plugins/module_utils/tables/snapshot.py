@@ -22,11 +22,6 @@ TEMPORARY = ".statelite-"
 Tables = Mapping[str, Sequence[dict[str, str]]]
 
 
-def snapshot_path(database: str) -> str:
-    """Return where the snapshot of the site database at `database` is published."""
-    return os.path.join(os.path.dirname(database), "published", "site.json")
-
-
 def load_snapshot(path: str) -> tuple[int, dict[str, list[dict[str, str]]]]:
     """Return (version, rows by table) of the snapshot at `path`.
 
@@ -65,8 +60,8 @@ def _read(path: str) -> dict[str, Any] | None:
     return document if sound else None
 
 
-def publish(path: str, current: Callable[[], tuple[str, int, Tables]]) -> None:
-    """Write what `current` gives (database identity, version, tables) to `path`, unless that version stands there.
+def publish(path: str, current: Callable[[], tuple[str, int, Tables] | None]) -> None:
+    """Write what `current` gives (database identity, version, tables) to `path`; nothing when it says that this stands there.
 
     `current` is called under the lock of the directory: of two writers, the second publishes what both have written.
     A reader sees the old snapshot or the new one; a temporary file that a killed writer left is removed by the next one.
@@ -76,9 +71,10 @@ def publish(path: str, current: Callable[[], tuple[str, int, Tables]]) -> None:
     lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        database, version, tables = current()
-        if published(path) == (database, version):
+        found = current()
+        if found is None:
             return
+        database, version, tables = found
         document = {"schema": SCHEMA, "version": version, "database": database, "tables": tables}
         content = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
         for name in os.listdir(lock):

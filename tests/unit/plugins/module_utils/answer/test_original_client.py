@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.answer.server import Limits
-from ansible_collections.diskless.statelite.plugins.module_utils.tables.snapshot import snapshot_path
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.address import address_of
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils import imported, recorded
 
 from .service import Answering, make_pki
@@ -51,7 +51,7 @@ def serving(work: Path, pki: Path, name: str = "07_all_link_kinds", limits: Limi
     case = recorded.case("liteimg", name)
     tables = {**case["tables"], "litefile.csv": imported.steps_of(case)[-1]["litefile.csv"]}
     site = imported.import_site(work / "site.db", tables, AROUND)
-    with Answering(Path(snapshot_path(str(site))), work / "spool", pki, limits=limits) as service:
+    with Answering(Path(address_of(str(site)).snapshot), work / "spool", pki, limits=limits) as service:
         service.service.source = "xcatmn"
         yield service
 

@@ -28,7 +28,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def planned(store: Store, noderange: str = "n1,n2") -> NodesetPlan:
-    return read_and_plan({"site": store.path, "noderange": noderange, "state": "statelite=img1"}, lambda _text: None)
+    return read_and_plan({"site": store.site, "noderange": noderange, "state": "statelite=img1"}, lambda _text: None)
 
 
 def row(store: Store, table: str, node: str) -> Row | None:
@@ -47,10 +47,10 @@ def test_alone_the_rows_are_as_planned(store: Store) -> None:
 
 
 def test_the_record_stands_beside_the_database_that_a_url_names(store: Store) -> None:
-    decided = read_and_plan({"site": f"file://{store.path}", "noderange": "n1", "state": "offline"}, lambda _text: None)
+    decided = read_and_plan({"site": f"file://{store.site}", "noderange": "n1", "state": "offline"}, lambda _text: None)
     decided.apply()
-    assert decided.site == store.path
-    assert (Path(store.path).parent / "boot-files.json").is_file()
+    assert decided.site == store.site
+    assert (Path(store.site).parent / "boot-files.json").is_file()
 
 
 def test_what_somebody_wrote_meanwhile_stays(store: Store) -> None:
