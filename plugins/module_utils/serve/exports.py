@@ -17,7 +17,7 @@ from ..apply.commands import run_command
 from ..apply.files import read_bytes, write_file
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.site import Site
-from ..tables.store import DEFAULT_SITE, load_snapshot, open_store
+from ..tables.store import DEFAULT_SITE, open_store
 from . import ganesha, kernelexports
 from .exporttable import SUBTREE, Export, Wanted, state_directories, wanted
 
@@ -55,9 +55,7 @@ SETTLE = 20.0
 
 
 def read_site(path: str) -> Site:
-    """Return the declared site from its database, or from a published snapshot (a path that ends in .json) on another server."""
-    if path.endswith(".json"):
-        return Site(load_snapshot(path)[1], local_addresses())
+    """Return the declared site from its database, or from a published snapshot on another server."""
     with open_store(path) as store:
         return Site(store.tables(), local_addresses())
 
