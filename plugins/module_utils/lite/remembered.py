@@ -17,7 +17,7 @@ import marshal
 import os
 import stat
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..apply.files import read_bytes
@@ -31,7 +31,7 @@ from .treeplan import TreePlan, journal_of
 if TYPE_CHECKING:
     from ..nodes.site import Site
 
-RULES = 1
+RULES = 2
 """To be raised whenever the same rows come to lay the same tree out otherwise (a test of the unit tests tells)."""
 NAME = "seen"
 COARSE = 5
@@ -67,8 +67,8 @@ def _directories(plan: TreePlan) -> set[str]:
     return found.union(holders, *map(ancestors, holders))
 
 
-def _stamps(root: Root, directories: Iterable[str], files: Mapping[str, bool]) -> Stamps:
-    """Return inode and time of the last change of each directory, the mode of each file and where asked its size.
+def _stamps(root: Root, directories: Iterable[str], files: Iterable[str]) -> Stamps:
+    """Return inode and time of the last change of each directory, and mode and size of each file.
 
     Of what is missing nothing is returned, nor of what is no directory where one was meant; the record and the template are
     as directories: their content counts.
@@ -78,10 +78,10 @@ def _stamps(root: Root, directories: Iterable[str], files: Mapping[str, bool]) -
         here = root.lstat(path)
         if here is not None and (stat.S_ISDIR(here.st_mode) or path in (RECORD, TEMPLATE)):
             found[path] = [here.st_ino, here.st_ctime_ns]
-    for path, with_size in sorted(files.items()):
+    for path in sorted(files):
         here = root.lstat(path)
         if here is not None:
-            found[path] = [here.st_mode, here.st_size if with_size else -1, 0]
+            found[path] = [here.st_mode, here.st_size, 0]
     return found
 
 
@@ -103,7 +103,7 @@ def remember(plan: TreePlan, root: Root, digest: str, told: dict[str, Any]) -> N
     """
     passed = time.clock_gettime_ns(COARSE) if plan.operations else 0
     made = plan.layout.made
-    directories, files = _directories(plan), {path: path in made.moves for path in made.files}
+    directories, files = _directories(plan), made.files
     now, end = passed, time.monotonic() + WAIT
     while now <= passed:
         while (now := time.clock_gettime_ns(COARSE)) <= passed:
@@ -131,9 +131,9 @@ def recall(rootimg: str, digest: str) -> dict[str, Any] | None:
         if document["digest"] != digest:
             return None
         stamps, told = document["stamps"], document["told"]
-        directories = [path for path, stamp in stamps.items() if len(stamp) == 2]
+        directories = {path for path, stamp in stamps.items() if len(stamp) == 2}
         with Root(rootimg) as root:
-            same = _stamps(root, directories, {path: stamp[1] != -1 for path, stamp in stamps.items() if len(stamp) == 3}) == stamps
+            same = _stamps(root, directories, [path for path in stamps if path not in directories]) == stamps
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return told if same and isinstance(told, dict) else None

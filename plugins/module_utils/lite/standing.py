@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A tree on disk, read as if liteimg had never run on it; and what has become of the things it made there.
 
-A layout is always planned from the tree as it was, so an edited table gives the tree that a first run would give.
+A layout is always planned from the tree as it was, so an edited table gives the tree that a first run would give. And
+whatever an administrator did to the tree since, a run makes of it what it would after the layout had been given back: so
+what would then stay behind as the image's own counts as the image's own before anything is planned.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import os
 import stat
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 
 from ..apply.root import Root
@@ -106,10 +108,14 @@ class Original:
 
 @dataclass
 class Standing:
-    """What of a recorded layout still stands, and what an administrator's newer things have pushed aside."""
+    """What of a recorded layout still stands, and what an administrator's newer things have pushed aside.
+
+    `made` is it without what is lived in since, `kept` with that.
+    """
 
     made: Made
     aside: list[str] = field(default_factory=list)
+    kept: Made = field(default_factory=Made)
 
 
 class _Inspection:
@@ -126,8 +132,8 @@ class _Inspection:
 
     def result(self) -> Standing:
         """Return the corrected maps."""
-        made = replace(self.was, directories=self.directories, files=self.files, links=self.links, moves=self.moves)
-        return Standing(made, self.aside)
+        kept = replace(self.was, directories=self.directories, files=self.files, links=self.links, moves=self.moves)
+        return Standing(_without_lived_in(self.root, kept, self.aside), self.aside, kept)
 
     def _push_aside(self, path: str) -> None:
         """What liteimg kept for `path` gives way to the newer thing that stands at `path`."""
@@ -193,7 +199,7 @@ class _Inspection:
         home = self.was.home_of(path)
         if home != path and home in self.links:
             self.moves[home] = path
-        elif path.split("/")[1] in OWN:
+        elif path.split("/")[1] in OWN and (home == path or home in self.was.links):
             self.aside.append(path)
 
 
@@ -205,7 +211,40 @@ def inspect(root: Root, made: Made) -> Standing:
     return work.result()
 
 
-def adopted(made: Made, path: str) -> Made:
+def is_own(made: Made, path: str) -> bool:
+    """Tell whether a directory that liteimg made is for nothing but its own: no content of the image belongs there."""
+    return path.split("/")[1] in OWN and made.home_of(path) == path
+
+
+def foreign_in(root: Root, made: Made, path: str, ours: Container[str]) -> list[str]:
+    """Return the paths of what is in a directory and neither liteimg's own (`ours`) nor on its way back to another place."""
+    holds = path in made.moves.values()
+    return [name for name in names_in(root, path) if name not in ours or (name in made.moves and not holds)]
+
+
+def ours_of(made: Made, aside: Iterable[str]) -> set[str]:
+    """Return every path at which something stands because of a layout."""
+    return {*made.links, *made.files, *made.directories, *made.moves.values(), *aside}
+
+
+def _without_lived_in(root: Root, made: Made, aside: Iterable[str]) -> Made:
+    """Return `made` without the files and directories that have got a content of their own: they stay when the rest is given back."""
+    while True:
+        ours = ours_of(made, aside)
+        lived_in = [path for path in made.files if _has_content(root, path)]
+        lived_in += [path for path in made.directories if not is_own(made, path) and foreign_in(root, made, path, ours)]
+        if not lived_in:
+            return made
+        for path in lived_in:
+            made = _adopted(made, path)
+
+
+def _has_content(root: Root, path: str) -> bool:
+    found = root.lstat(path)
+    return found is not None and (not stat.S_ISREG(found.st_mode) or found.st_size > 0)
+
+
+def _adopted(made: Made, path: str) -> Made:
     """Return `made` with the file or directory at `path`, which got a content of its own, taken as the image's."""
     home = made.home_of(path)
     moves = dict(made.moves)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Optional
 
 from ..apply.journal import Journal
@@ -21,8 +20,8 @@ from .arrange import lay_out
 from .converge import Change, times
 from .entry import Entry
 from .layout import DEFAULT, RECORD, STATELITE, Layout, Made, layout_in, layout_of
-from .place import OWN, Found
-from .standing import Original, adopted, inspect, names_in
+from .place import Found
+from .standing import Original, foreign_in, inspect, ours_of
 from .template import TEMPLATE, template_of
 
 Stamp = tuple[bool, Optional[tuple[int, int, int]]]
@@ -141,20 +140,15 @@ def _plan(root: Root, journal: Journal, wanted: Wanted) -> TreePlan:
     recorded = before.made if before is not None else Made()
     standing = inspect(root, recorded)
     old = standing.made
-    while True:
-        tree = Original(root, old, standing.aside)
-        layout = Layout() if wanted.entries is None else lay_out(wanted.image, wanted.entries, tree, wanted.permission)
-        change = Change(old, layout.made)
-        grown = _grown(root, old, change.dropped(), standing.aside)
-        if not grown and old != layout.made:
-            # A directory that was made for an entry and is lived in since is the image's: other rows may lead to it now.
-            grown = _grown(root, old, ([], [path for path in old.directories if path.split("/")[1] not in OWN]), standing.aside)
-        if not grown:
-            break
-        for path in grown:
-            old = adopted(old, path)
+    tree = Original(root, old, standing.aside)
+    layout = Layout() if wanted.entries is None else lay_out(wanted.image, wanted.entries, tree, wanted.permission)
+    change = Change(old, layout.made)
+    _refuse_foreign(root, old, change.dropped()[1], standing.aside)
     changes = [*_aside(root, journal, standing.aside), *change.taken_back(), *change.made(), *change.modes()]
     present = wanted.entries is not None
+    if present and before is not None and not changes and recorded == standing.kept and _alike(before, layout):
+        # Files that were written into what liteimg made are no change, as long as nothing comes to stand otherwise for them.
+        layout = before
     for path, text in ((TEMPLATE, template_of(layout) if present else None), (RECORD, layout.text() if present else None)):
         was = root.read(path)
         old_text = None if was is None else was.decode("utf-8", "surrogateescape")
@@ -180,31 +174,17 @@ def _unfinished(root: Root, journal: Journal, pending: list[Operation], wanted: 
     return TreePlan(root.path, wanted, None, layout, [], left)
 
 
-def _grown(root: Root, old: Made, made: tuple[Iterable[str], Iterable[str]], aside: Iterable[str]) -> list[str]:
-    """Return which of some files and directories that liteimg made have got a content since.
-
-    Raises SiteError for things that somebody put where only liteimg's own belongs.
-    """
-    files, directories = made
-    found = [path for path in files if _has_content(root, path)]
-    kept = set(old.moves.values())
-    written = [TEMPLATE, f"{STATELITE}/.{os.path.basename(TEMPLATE)}.new"]
-    ours = {*old.links, *old.files, *old.directories, *kept, *aside, *written}
-    faults: list[Fault] = []
-    for path in directories:
-        foreign = [name for name in names_in(root, path) if name not in ours or (name in old.moves and path not in kept)]
-        if foreign and path.split("/")[1] in OWN and old.home_of(path) == path:
-            what, mend = "it stands where only liteimg's own belongs", "Move it to its place in the image, or remove it"
-            faults.extend(Fault(name, what, mend) for name in foreign)
-        elif foreign:
-            found.append(path)
-    raise_faults(faults)
-    return found
+def _alike(one: Layout, other: Layout) -> bool:
+    """Tell whether two layouts differ in nothing but what counts as made by liteimg."""
+    return replace(one, made=Made(), missing=()) == replace(other, made=Made(), missing=())
 
 
-def _has_content(root: Root, path: str) -> bool:
-    found = root.lstat(path)
-    return found is not None and (not stat.S_ISREG(found.st_mode) or found.st_size > 0)
+def _refuse_foreign(root: Root, old: Made, directories: Iterable[str], aside: Iterable[str]) -> None:
+    """Raise SiteError for things that somebody put where only liteimg's own belongs, in directories that would go."""
+    ours = {*ours_of(old, aside), TEMPLATE, f"{STATELITE}/.{os.path.basename(TEMPLATE)}.new"}
+    found = [name for path in directories for name in foreign_in(root, old, path, ours)]
+    what, mend = "it stands where only liteimg's own belongs", "Move it to its place in the image, or remove it"
+    raise_faults([Fault(name, what, mend) for name in found])
 
 
 def _aside(root: Root, journal: Journal, paths: Sequence[str]) -> list[Operation]:

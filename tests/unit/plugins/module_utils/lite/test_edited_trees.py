@@ -193,3 +193,37 @@ def test_a_directory_that_was_made_and_is_lived_in_since_is_the_images(tmp_path)
     images.apply(root, {"/srv/data/a": "", "/x": ""})
     assert os.readlink(root / ".default/x") == "../.statelite/image/srv/data"
     assert images.apply(root, {"/srv/data/a": "", "/x": ""}) == []
+
+
+@pytest.mark.parametrize("made", ["/srv/data", "/srv/data/"])
+def test_a_default_that_was_made_and_is_lived_in_since_is_what_a_link_leads_to(tmp_path, made):
+    """Found by hypothesis: of a link to it the run made an empty default, as of one that leads nowhere."""
+    root = images.build(tmp_path / "rootimg", [{"path": "/x", "type": "l", "target": "/srv/data"}])
+    images.apply(root, {made: ""})
+    place = root / ".default/srv/data"
+    (place / "new" if made.endswith("/") else place).write_text("added\n", encoding="utf-8")
+    assert images.apply(root, {made: ""}) == []
+    images.apply(root, {made: "", "/x": ""})
+    assert os.readlink(root / ".default/x") == "../.statelite/image/.default/srv/data"
+    assert images.apply(root, {made: "", "/x": ""}) == []
+
+
+def test_the_same_rows_see_that_a_link_leads_somewhere_now(tmp_path):
+    """What was made for one row got a content; another row's link led nowhere when the tree was laid out."""
+    root = images.build(tmp_path / "rootimg", [{"path": "/x", "type": "l", "target": "/srv/data"}])
+    table = {"/srv/data/": "bind", "/x": ""}
+    images.apply(root, table)
+    (root / "srv/data/new").write_text("added\n", encoding="utf-8")
+    lines = images.apply(root, table)
+    assert os.readlink(root / ".default/x") == "../.statelite/image/srv/data"
+    assert images.apply(root, table) == []
+    assert lines
+
+
+def test_a_file_of_another_mode_in_a_made_directory_stays_in_it(root):
+    images.apply(root, {"/opt/site/": "", "/opt/site/tool": ""})
+    (root / "opt/site/tool").chmod(0o755)
+    images.apply(root, {"/opt/site/": "", "/opt/site/tool": ""})
+    assert set_aside(root) == {}
+    images.apply(root, None)
+    assert (root / "opt/site/tool").stat().st_mode & 0o7777 == 0o755
