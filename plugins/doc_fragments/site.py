@@ -13,6 +13,7 @@ options:
     description:
       - Path of the site database on the managed machine, or its URL (C(sqlite:///PATH) or C(file:///PATH)).
         The first module that writes makes it, and publishes a snapshot beside it.
+      - A path that ends in C(.json) is such a snapshot, brought to a server without a database. Rows are only read from it.
     type: str
     default: /etc/statelite/site.db
 """

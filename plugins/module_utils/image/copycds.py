@@ -19,6 +19,7 @@ from ..errors import Fault, SiteError, raise_faults
 from ..nodes.site import Site
 from ..tables.columns import Row
 from ..tables.plan import Change, lines_of, plan_table
+from ..tables.replica import Replica
 from ..tables.schema import TABLES, check_rows
 from ..tables.store import DEFAULT_SITE, Store, open_store
 from .media import Medium, recognise
@@ -58,7 +59,7 @@ class Copycds:
     held: str
     """What the target is of now: this medium's fingerprint, another text, or '' where there is no directory."""
     names: list[str]
-    store: Store
+    store: Store | Replica
     version: int
     changes: Sequence[Change]
     decide: Callable[[Tables], Sequence[Change]]
