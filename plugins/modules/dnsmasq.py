@@ -2,19 +2,23 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Give known nodes their addresses and boot files by dnsmasq."""
+"""Give known nodes their addresses, boot files and names by dnsmasq."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: dnsmasq
-short_description: Give known nodes their addresses and boot files by dnsmasq
+short_description: Give known nodes their addresses, boot files and names by dnsmasq
 version_added: 0.1.0
 description:
   - Writes one drop-in of dnsmasq from the tables C(networks), C(nodelist), C(mac), C(hosts) and C(noderes). Only nodes with a hardware
     address in the table C(mac) get an answer, on the interfaces named, and the boot file only when they ask as BIOS machines do.
   - Files of others are never written. A C(dhcp-host) line of theirs for one of our nodes is refused by file and line. Files that they
     include, such as those of C(conf-file) or C(dhcp-hostsfile), are not looked through; the module warns of them.
+  - What the table C(hosts) names has DNS records, forward and back, by its name with the domain of its network (C(networks.domain), else
+    the key C(domain) of the table C(site)), its name alone, and its aliases (C(hostnames)); so have further interfaces
+    (C(otherinterfaces)). Addresses may be of IPv6. A C(host-record) or C(cname) of somebody else that says something else of such a name is
+    refused by file and line, and so is an alias that is the name of another host.
   - The whole configuration as it would be is tested by dnsmasq itself before the file is put in place. Restarting the daemon is the
     caller's.
   - Leases that stand in the way are dropped from dnsmasq's lease file and shown in the diff, namely those of a node's address with another
@@ -37,6 +41,11 @@ options:
   dns:
     description:
       - Whether dnsmasq goes on answering DNS as it is set up; V(false) turns that off.
+    type: bool
+    default: true
+  records:
+    description:
+      - Whether what the table C(hosts) names has DNS records; without O(dns) nothing has.
     type: bool
     default: true
   lease:

@@ -25,12 +25,14 @@ from ..nodes.site import Site, split_list
 from ..tables.columns import Row
 from ..tables.store import DEFAULT_SITE, open_store
 from . import leases, netboot
+from . import records as names
 from .hosts import Host, hosts, interfaces, is_in, networks, settings_faults
 
 SPEC: dict[str, Any] = {
     "interfaces": {"type": "list", "elements": "str", "default": []},
     "dhcp": {"type": "bool", "default": True},
     "dns": {"type": "bool", "default": True},
+    "records": {"type": "bool", "default": True},
     "lease": {"type": "str", "default": "infinite"},
     "boot_file": {"type": "str", "default": "lpxelinux.0"},
     "path": {"type": "path", "default": "/etc/dnsmasq.d/statelite.conf"},
@@ -80,8 +82,13 @@ def _network_lines(network: ipaddress.IPv4Network, row: Row, lease: str) -> list
     return lines
 
 
-def render(site: Site, found: Sequence[Host], params: dict[str, Any], binds: bool, own: Sequence[str] = ()) -> str:
-    """Return the text of the drop-in; `binds` tells whether somebody else says how dnsmasq binds, `own` are this machine's addresses."""
+def render(
+    site: Site, found: Sequence[Host], params: dict[str, Any], binds: bool, own: Sequence[str] = (), told: Sequence[names.Record] = ()
+) -> str:
+    """Return the text of the drop-in, with DNS records of what is `told`.
+
+    `binds` tells whether somebody else says how dnsmasq binds, `own` are this machine's addresses.
+    """
     tftpdir = site.setting("tftpdir")
     lines = [HEADER]
     if not params["dns"]:
@@ -99,6 +106,7 @@ def render(site: Site, found: Sequence[Host], params: dict[str, Any], binds: boo
         for host in found:
             tags = f"set:{netboot.server_tag(host.server)},set:{netboot.tag_of(host.method)}"
             lines.append(f"dhcp-host={host.mac},{tags},{host.address},{host.name},{params['lease']}")
+    lines += [record.line() for record in told]
     for line in lines:
         if re.search(r"[\x00-\x1f\x7f]", line):
             raise SiteError.of("dnsmasq", f"{line!r} has a control character", "Take it out of the tables")
@@ -241,10 +249,12 @@ def plan(site: Site, params: dict[str, Any], own: Sequence[str]) -> DnsmasqPlan:
     path = params["path"]
     found = hosts(site, own) if params["dhcp"] else []
     others = foreign_files(params["main_file"], path)
-    raise_faults(conflicts(found, foreign_hosts(others)))
+    told = names.records(site) if params["dns"] and params["records"] else []
+    faults = conflicts(found, foreign_hosts(others))
+    raise_faults(faults + names.conflicts(told, [line for other in others for line in _lines(other)]))
     raw = read_bytes(path)
     present = None if raw is None else raw.decode(errors="replace")
-    text = render(site, found, params, _binds(others), own)
+    text = render(site, found, params, _binds(others), own, told)
     lease_file = params["lease_file"] or _lease_file(others)
     stale = _stale(lease_file, found, present or "") if params["dhcp"] else []
     return DnsmasqPlan(path, params["main_file"], others, present, text, found, lease_file, stale)

@@ -32,7 +32,7 @@ TABLES = {
 
 def planned(root: Path, tables: dict[str, Any] | None = None, **options: Any) -> DnsmasqPlan:
     params = {name: spec.get("default") for name, spec in SPEC.items()}
-    params.update(interfaces=["lo"], path=str(root / "dnsmasq.d/statelite.conf"), main_file=str(root / "dnsmasq.conf"))
+    params.update(interfaces=["lo"], records=False, path=str(root / "dnsmasq.d/statelite.conf"), main_file=str(root / "dnsmasq.conf"))
     return plan(Site({**TABLES, **(tables or {})}), {**params, **options}, ["10.77.0.1"])
 
 
