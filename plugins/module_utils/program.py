@@ -10,12 +10,20 @@ sources through the loader that it was loaded by (architecture.md, The house).
 from __future__ import annotations
 
 import ast
+import io
 import pkgutil
+import zipfile
 from collections.abc import Callable, Iterator
+
+from .errors import SiteError
 
 CORE = __name__.rpartition(".")[0]
 PACKAGE = "diskless_statelite"
 """What the core is called in a program of its own."""
+
+INTERPRETER = b"#!/usr/bin/env python3\n"
+MADE = (1980, 1, 1, 0, 0, 0)
+"""The time of every file in an archive: the same sources give the same bytes."""
 
 Read = Callable[[str], "bytes | None"]
 
@@ -55,3 +63,23 @@ def closure(first: str, read: Read) -> dict[str, bytes]:
     for path in list(found):
         found.setdefault("/".join([*path.split("/")[:-1], "__init__.py"]), b"")
     return found
+
+
+def one_file(first: str, start: str, interpreter: bytes = INTERPRETER) -> bytes:
+    """Return a program: an archive of `first` and of what it imports, as zipapp makes one; Python runs the text `start` of it.
+
+    Raises SiteError when the sources are not where this runs from.
+    """
+    sources = closure(first, own_source)
+    if first not in sources:
+        raise SiteError.of(CORE, f"the sources of {first} are not in this module", "Install the collection again")
+    files = {f"{PACKAGE}/{path}": content for path, content in sources.items()}
+    files["__main__.py"] = start.encode()
+    made = io.BytesIO(interpreter)
+    made.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, content in sorted(files.items()):
+            member = zipfile.ZipInfo(path, MADE)
+            member.external_attr = 0o644 << 16
+            archive.writestr(member, content, zipfile.ZIP_DEFLATED)
+    return made.getvalue()

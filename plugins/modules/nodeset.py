@@ -41,6 +41,34 @@ options:
         task fails.
     type: bool
     default: false
+  own:
+    description:
+      - Whether files are written only of nodes that this server serves. A node is served by each server that C(noderes.servicenode)
+        names, by their addresses; one without C(servicenode) by the management node. Files that this server wrote of another one's nodes
+        are removed.
+      - The table C(nodetype) is written for all nodes of the noderange. On a service node, where O(site) is a copy of the tables, a
+        state with an image is refused that the table does not name yet.
+    type: bool
+    default: false
+  once:
+    description:
+      - With V(true) the nodes boot O(state) once. What they booted before comes back when a node has told the answer service of that boot,
+        whether it went well or not, or when O(expires) is over. The tables are not changed.
+      - The unit C(statelite-boot-once.service) of the role C(diskless.statelite.answer_service) brings it back; so does the next run
+        of this module for the node.
+      - A node that has the same state for once already keeps it, and the time until it expires; another state takes its place.
+      - When omitted, nodes that have something to boot once keep that, with a warning, and O(state) is what they boot after it.
+        V(false) ends it first.
+      - V(boot), and V(shell) by Genesis, are ended by time alone, as such a boot tells nothing. V(offline) is refused.
+    type: bool
+  expires:
+    description:
+      - How long a boot for once is waited for, as V(30m), V(2h), V(1d) or V(1w). An hour when omitted.
+    type: str
+  spool:
+    description: Directory in which the answer service keeps reports.
+    type: path
+    default: /var/spool/statelite/reports
 extends_documentation_fragment:
   - diskless.statelite.attributes
   - diskless.statelite.site
@@ -61,6 +89,13 @@ EXAMPLES = r"""
   diskless.statelite.nodeset:
     noderange: n1,n2
     state: osimage=debian12-x86_64-test
+
+- name: Have two nodes boot the rescue image once, and then again what they boot now
+  diskless.statelite.nodeset:
+    noderange: n1,n2
+    state: osimage=debian12-x86_64-rescue
+    once: true
+    expires: 30m
 
 - name: Let a node boot from its own disk
   diskless.statelite.nodeset:
@@ -92,6 +127,14 @@ nodes:
       description: The boot file.
       type: str
       sample: /tftpboot/pxelinux.cfg/n1
+    once:
+      description: What the node boots once, if it does; the image is named.
+      type: str
+      sample: osimage=debian12-x86_64-rescue
+    then:
+      description: What comes back after that, as the comment of that boot file.
+      type: str
+      sample: statelite debian12-x86_64-compute
     words:
       description: The words of the kernel line, each with the tables that it comes from; for up to 32 nodes.
       type: list

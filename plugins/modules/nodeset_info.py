@@ -25,6 +25,10 @@ options:
       - Whether the words of each node's kernel line are told. It then has to have an image that it can boot.
     type: bool
     default: false
+  spool:
+    description: Directory in which the answer service keeps reports, by which a boot for once is known to be over.
+    type: path
+    default: /var/spool/statelite/reports
 extends_documentation_fragment:
   - diskless.statelite.attributes.info
   - diskless.statelite.site
@@ -66,6 +70,28 @@ nodes:
     generation:
       description: The generation of the image, null when the file names none.
       type: int
+    once:
+      description: What the node boots once (C(once) of M(diskless.statelite.nodeset)), null when nothing is set.
+      type: dict
+      contains:
+        state:
+          description: The state, its image named.
+          type: str
+          sample: osimage=debian12-x86_64-rescue
+        image:
+          description: The image, null when it boots none.
+          type: str
+        until:
+          description: When it expires, in UTC.
+          type: str
+          sample: "2026-11-22T15:00:00Z"
+        then:
+          description: What comes back after it, as the comment of that boot file.
+          type: str
+        over:
+          description: Why it is over and about to be brought back, empty while it is not.
+          type: str
+          sample: it has booted
     words:
       description: The words of the kernel line that would be written now, with O(words).
       type: list

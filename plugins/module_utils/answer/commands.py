@@ -127,7 +127,7 @@ def _bootreport(desk: Desk, node: str, address: str, request: protocol.Request) 
 
 
 def _bootfailure(desk: Desk, node: str, address: str, request: protocol.Request) -> bytes:
-    told = {name: request.named(name) for name in ("stage", "message", "image", "generation")}
+    told = {name: request.named(name) for name in ("stage", "message", "image", "generation", "once")}
     attempts = desk.spool.take_failure(node, address, told)
     return protocol.bundle(desk.source, [str(attempts)])
 

@@ -6,22 +6,28 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
 from typing import Any
 
+from ..apply import overrides
 from ..apply.addresses import local_addresses
 from ..apply.files import read_bytes
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import image_of
 from ..nodes.noderange import expand
+from ..nodes.reports import SPOOL
 from ..nodes.site import Site
 from ..tables.store import DEFAULT_SITE, open_store
 from .kernel_args import TOLD
 from .planner import Planner, told_words
+from .record import record_path
 
 INFO_SPEC: dict[str, Any] = {
     "noderange": {"type": "str", "required": True},
     "words": {"type": "bool", "default": False},
+    "spool": {"type": "path", "default": SPOOL},
     "site": {"type": "str", "default": DEFAULT_SITE},
 }
 """Options of the module nodeset_info."""
@@ -37,6 +43,9 @@ def read_info(params: Mapping[str, Any], warn: Callable[[str], None]) -> dict[st
     nodes = expand(site, params["noderange"])
     planner = Planner(site, warn)
     told = {node: _standing(planner, node) for node in nodes}
+    pending = overrides.read(overrides.path_in(os.path.dirname(record_path(params["site"]))))
+    for node in nodes:
+        told[node]["once"] = _once(pending[node], node, params.get("spool") or SPOOL) if node in pending else None
     if params.get("words"):
         for node in nodes:
             try:
@@ -48,6 +57,13 @@ def read_info(params: Mapping[str, Any], warn: Callable[[str], None]) -> dict[st
     for node, words in told_words(planner.words).items():
         told[node]["words"] = words
     return {"nodes": told}
+
+
+def _once(override: overrides.Override, node: str, spool: str) -> dict[str, Any]:
+    """Return what a node boots once: until when that is waited for, what comes after it, and why it is over, if it is."""
+    over = override.over(node, spool, time.time())
+    until = datetime.fromtimestamp(override.until, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"state": override.state, "image": override.image, "until": until, "then": override.then.state, "over": over}
 
 
 def _standing(planner: Planner, node: str) -> dict[str, Any]:

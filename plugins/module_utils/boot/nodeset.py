@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,16 +14,20 @@ from ..apply.signing import site_keys
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import image_of, osimage
 from ..nodes.noderange import expand
+from ..nodes.servers import own_nodes, own_view
 from ..nodes.site import Site
 from ..tables.address import site_directory
 from ..tables.columns import Row
 from ..tables.plan import Change, lines_of
+from ..tables.replica import Replica
 from ..tables.schema import TABLES
 from ..tables.store import DEFAULT_SITE, open_store
 from .bootfiles import BootFiles, names_of
 from .method import SHELL
+from .once import SPEC as ONCE
+from .once import Once, refused
 from .planner import Planner, told_words
-from .record import read_record, record_path, update
+from .record import Paths, read_record, record_path, update
 from .seen import key_of, recall, remember
 from .states import State, parse_state
 
@@ -32,6 +35,8 @@ SPEC: dict[str, Any] = {
     "noderange": {"type": "str", "required": True},
     "state": {"type": "str", "default": "osimage"},
     "noupdateinitrd": {"type": "bool", "default": False},
+    "own": {"type": "bool", "default": False},
+    **ONCE,
     "site": {"type": "str", "default": DEFAULT_SITE},
 }
 """Options of the module."""
@@ -53,12 +58,13 @@ class NodesetPlan:
     read_at: int | None = None
     again: Callable[[Mapping[str, Sequence[Row]]], Sequence[Change]] | None = None
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    once: Once = field(default_factory=Once)
     key: str | None = None
     """What was asked, when the next run may know by it that nothing changed."""
 
     def lines(self) -> list[str]:
         """Return one line a change."""
-        return self._file_lines() + lines_of(self.changes)
+        return self._file_lines() + self.once.lines() + lines_of(self.changes)
 
     def _file_lines(self) -> list[str]:
         record = record_path(self.site)
@@ -75,17 +81,18 @@ class NodesetPlan:
         A path is in the record before its file is written, and until after it is removed.
         """
         record = record_path(self.site)
-        update(record, names_of(self.directories, "added"), {})
-        for each in self.directories:
-            each.apply()
-        update(record, {}, names_of(self.directories, "dropped"))
+        with self.once.carried_out():
+            update(record, names_of(self.directories, "added"), {})
+            for each in self.directories:
+                each.apply()
+            update(record, {}, names_of(self.directories, "dropped"))
         if not self.changes:
             if self.key is not None:
                 remember(self.site, self.key, self.directories, self.nodes)
             return None
         with open_store(self.site) as store:
             done = store.write(self.changes, self.read_at, self.again)
-        return None if done is self.changes else self._file_lines() + lines_of(done)
+        return None if done is self.changes else self._file_lines() + self.once.lines() + lines_of(done)
 
 
 def _images(site: Site, nodes: list[str], state: State, faults: list[Fault]) -> dict[str, str]:
@@ -137,10 +144,13 @@ def plan(
     warn: Callable[[str], None],
     read_at: int | None = None,
     noupdateinitrd: bool = False,
+    own: bool = False,
+    once: Once | None = None,
 ) -> NodesetPlan:
     """Return the plan that makes the nodes of `noderange` boot as `state` says; `read_at` is the version that `site` was read at.
 
-    `database` is the path of the site database, or its URL.
+    `database` is the path of the site database, or its URL. With `own` files are those of nodes that this server serves, and no others;
+    nodetype names the image of all. `once` is what was asked of boots for once, and what is recorded of them.
 
     Raises SiteError with every fault of every node and image.
     """
@@ -148,30 +158,65 @@ def plan(
     nodes = expand(site, noderange, _read_text)
     if asked.reboot:
         warn("reboot4deploy is not used: the boot files are the same without it")
-    faults: list[Fault] = []
-    images = _images(site, nodes, asked, faults) if asked.kind == "image" else {}
+    once = once or Once()
+    faults: list[Fault] = refused(state, asked.kind) if once.asked else []
+    served = own_nodes(site, nodes) if own else nodes
+    once.settle(served, frozenset(site.nodes()), warn)
+    images = _images(site, served if asked.image is None else nodes, asked, faults) if asked.kind == "image" else {}
     changes = nodetype_changes(site, images) if asked.image is not None else []
     chosen = [change.after for change in changes if change.after]
-    planner = Planner(site.with_rows("nodetype", chosen) if chosen else site, warn, site_keys(site_directory(database)))
-    planner.faults, planner.many = faults, len(nodes) > FEW
-    found = _noted(planner, asked, nodes, images)
+    view = site.with_rows("nodetype", chosen) if chosen else site
+    planner = Planner(own_view(view) if own else view, warn, site_keys(site_directory(database)))
+    planner.faults, planner.many = faults, len(served) > FEW
+    ours = {node: images[node] for node in served if node in images}
+    if once.asked:
+        planner.tokens = once.tokens({node: _once_state(asked, ours.get(node)) for node in served})
+    found = _noted(planner, asked, served, ours)
+    firsts = [] if once.asked else [_first(planner, site, text, once) for text in once.states]
     raise_faults(dict.fromkeys(planner.faults))
     planner.finish()
-    finished = _finished(planner, database)
+    recorded = read_record(record_path(database))
+    if once.asked:
+        for node, about in found.items():
+            if about:
+                about.update(once.set(planner, node, _once_state(asked, ours.get(node)), about, recorded))
+    for first, told in firsts:
+        first.finish()
+        for node, about in told.items():
+            if about:
+                found[node] = {**about, **once.stays(planner, first, node, about)}
+    finished = _finished(planner, database, recorded)
+    finished.once = once
     in_the_way = [fault for each in finished.directories for fault in each.faults()]
     raise_faults(dict.fromkeys(in_the_way + (_not_copied(finished.directories) if noupdateinitrd else [])))
 
     def again(tables: Mapping[str, Sequence[Row]]) -> Sequence[Change]:
         now = Site(tables, site.here)
         present = frozenset(now.nodes())
-        return nodetype_changes(now, {node: name for node, name in images.items() if node in present})
+        return [] if once.asked else nodetype_changes(now, {node: name for node, name in images.items() if node in present})
 
-    finished.changes, finished.read_at, finished.again = changes, read_at, again
+    finished.changes, finished.read_at, finished.again = [] if once.asked else changes, read_at, again
     finished.nodes = {node: about for node, about in found.items() if about}
-    if len(nodes) <= FEW:
+    if len(served) <= FEW:
         for node, words in told_words(planner.words).items():
             finished.nodes[node]["words"] = words
     return finished
+
+
+def _once_state(asked: State, image: str | None) -> str:
+    """Return what a node boots once, its image named."""
+    return asked.kind if image is None else f"{asked.provmethod or 'osimage'}={image}"
+
+
+def _first(planner: Planner, site: Site, text: str, once: Once) -> tuple[Planner, dict[str, dict[str, Any] | None]]:
+    """Plan, beside what nodes boot from then on, what some of them boot first; return what the module says about each."""
+    asked = parse_state(text)
+    nodes = [node for node, each in once.staying.items() if each.state == text]
+    images = _images(site, nodes, asked, planner.faults) if asked.kind == "image" else {}
+    chosen = [change.after for change in nodetype_changes(site, images) if change.after] if asked.image is not None else []
+    first = planner.beside(planner.site.with_rows("nodetype", chosen) if chosen else planner.site)
+    first.tokens = once.tokens(dict.fromkeys(nodes, text))
+    return first, _noted(first, asked, nodes, images)
 
 
 def _noted(planner: Planner, asked: State, nodes: list[str], images: Mapping[str, str]) -> dict[str, dict[str, Any] | None]:
@@ -198,9 +243,8 @@ def _read_text(path: str) -> str:
         return stream.read()
 
 
-def _finished(planner: Planner, database: str) -> NodesetPlan:
+def _finished(planner: Planner, database: str, recorded: Mapping[str, Mapping[str, Paths]]) -> NodesetPlan:
     """Compare what is wanted with the directories of this run and with those that ever held files of ours."""
-    recorded = read_record(record_path(database))
     for tftpdir in recorded:
         planner.directories.setdefault(tftpdir, BootFiles(tftpdir, planner.known))
     named = frozenset(node for files in planner.directories.values() for node in files.wanted)
@@ -214,7 +258,8 @@ def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> Nodese
     """Read the site and plan, unless nothing changed since the last run; `params` are the options of the module."""
     here = local_addresses()
     with open_store(params["site"]) as store:
-        known = recall(store.site, key_of(store.site, store.revision, params, here))
+        once = Once.of(store.site, params)
+        known = None if once.matters else recall(store.site, key_of(store.site, store.revision, params, here))
         if known is not None:
             return NodesetPlan(store.site, [], nodes=known)
         version, tables = store.read()
@@ -226,7 +271,10 @@ def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> Nodese
         warn(text)
 
     asked = params["noderange"], params["state"]
-    decided = plan(Site(tables, here), database, *asked, warned, version, params.get("noupdateinitrd", False))
-    if parse_state(params["state"]).kind == "image" and not told and "^" not in params["noderange"]:
+    more = params.get("noupdateinitrd", False), params.get("own", False)
+    decided = plan(Site(tables, here), database, *asked, warned, version, *more, once)
+    if isinstance(store, Replica):
+        store.write(decided.changes)
+    if parse_state(params["state"]).kind == "image" and not told and not once.matters and "^" not in params["noderange"]:
         decided.key = key_of(database, revision, params, here)
     return decided

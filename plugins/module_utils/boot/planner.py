@@ -28,6 +28,9 @@ from .method import OFFLINE, SHELL, Boots, Method, NodeFiles, Target, Web
 from .pairs import Pair
 from .yaboot import SHIPPED, Yaboot, own_loader
 
+ONCE = "statelite.once"
+"""The kernel word that a node's report repeats."""
+
 
 class Wanted(NamedTuple):
     """One node of the run, and how its files are made once it is known which nodes have some of their own."""
@@ -76,11 +79,19 @@ class Planner:
         self.known = frozenset(site.nodes())
         self.many = False
         """Whether words are not kept, as there are too many nodes to tell them."""
+        self.tokens: Mapping[str, str] = {}
+        """The word by which a node's report tells that it booted this, for nodes that boot it once."""
         self._loaders: set[str] = set()
         self._common: dict[tuple[object, ...], Common] = {}
         self._wanted: list[Wanted] = []
         debug = site.setting("xcatdebugmode") in ("1", "2")
         self._web = Web(site.setting("httpport"), debug=debug)
+
+    def beside(self, site: Site) -> Planner:
+        """Return one for what nodes of this run boot first; it notes faults with this one's."""
+        made = Planner(site, self.warn, self._keys)
+        made.faults, made.many = self.faults, self.many
+        return made
 
     def image(self, name: str, provmethod: str | None) -> BootSet | None:
         """Return the boot set of an image, checked once a run; None when it has faults."""
@@ -137,7 +148,7 @@ class Planner:
         """Return the kernel line for each word by which the loader knows its server; nodes of the same groups have one in common."""
         if not self.many:
             return self._own_lines(node, method, boot, stopping)
-        key = (boot.image.name, method.name, stopping, *self.site.groups(node))
+        key = (boot.image.name, method.name, stopping, self.tokens.get(node), *self.site.groups(node))
         common = self._common.get(key)
         if common is None or any(self.site.rows_of(table, node) for table in common.tables):
             self.site.bound = False
@@ -155,6 +166,8 @@ class Planner:
             words = kernel_words(self.site, node, boot.root, facing)
             if stopping:
                 words.append(Word("shell", "state shell"))
+            if self.tokens.get(node):
+                words.append(Word(f"{ONCE}={self.tokens[node]}", "nodeset, for one boot only"))
             if not self.many:
                 self.words.setdefault(node, words)
             lines[facing or ""] = line_of(words)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..apply import overrides
 from ..apply.files import read_bytes
 from ..apply.generations import Generation, current, generations
 from ..apply.removal import mounts_under, remove_tree
@@ -46,6 +47,9 @@ class Holders:
 
     next: dict[str, int] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
+    later: dict[str, int] = field(default_factory=dict)
+    """What a node boots after what it boots once."""
+
     rollbacks: Sequence[Withdrawal] = ()
 
     def runnable(self, numbers: list[int], published: int, dead: frozenset[str]) -> dict[int, list[str]]:
@@ -56,8 +60,8 @@ class Holders:
         that never told of any boot may run every generation. Where the site went back, the two ends of that are one range.
         """
         found: dict[int, list[str]] = {number: [] for number in numbers}
-        for node in sorted({*self.next, *self.last} - dead):
-            known = [each[node] for each in (self.last, self.next) if node in each]
+        for node in sorted({*self.next, *self.last, *self.later} - dead):
+            known = [each[node] for each in (self.last, self.next, self.later) if node in each]
             lowest, highest = self._widened(min([*known, published]) if node in self.last else 0, max([*known, published]))
             for number in numbers:
                 if lowest <= number <= highest:
@@ -96,9 +100,20 @@ def boot_files(site: str) -> Iterable[tuple[str, str]]:
 
 def next_boots(rootimgdir: str, names: frozenset[str], site: str) -> dict[str, int]:
     """Return, by node, the generation of a directory that its boot file names, by the root or by one of the images `names`."""
+    return _generations(rootimgdir, names, boot_files(site))
+
+
+def later_boots(rootimgdir: str, names: frozenset[str], site: str) -> dict[str, int]:
+    """Return the same of what nodes boot after what they boot once."""
+    standing = overrides.read(overrides.path_in(os.path.dirname(record_path(site))))
+    texts = [(node, text) for node, each in sorted(standing.items()) for text in list(each.then.texts.values())[:1]]
+    return _generations(rootimgdir, names, texts)
+
+
+def _generations(rootimgdir: str, names: frozenset[str], texts: Iterable[tuple[str, str]]) -> dict[str, int]:
     found: dict[str, int] = {}
     real = os.path.realpath(rootimgdir)
-    for node, text in boot_files(site):
+    for node, text in texts:
         words = dict(TOLD.findall(text))
         root = ROOT.search(text)
         if root and os.path.realpath(root.group(1)) == real:
@@ -114,7 +129,8 @@ def holders_of(rootimgdir: str, names: frozenset[str], site: str, spool: str) ->
     A node whose boot file counts counts whatever the image was called when it told of a boot. Raises SiteError for a record or a
     report that can't be read: what is not known may be needed.
     """
-    holders = Holders(next_boots(rootimgdir, names, site), rollbacks=history(rootimgdir))
+    following = next_boots(rootimgdir, names, site)
+    holders = Holders(following, rollbacks=history(rootimgdir), later=later_boots(rootimgdir, names, site))
     for node, image, generation in spooled_boots(spool):
         if image in names and generation.isdecimal():
             holders.last[node] = min(int(generation), holders.last.get(node, int(generation)))
@@ -137,6 +153,7 @@ def reasons_of(rootimgdir: str, holders: Holders, keep: int, dead: frozenset[str
     reasons: Reasons = {each: [] for each in found}
     for each in found:
         following = sorted(node for node, named in holders.next.items() if named == each)
+        after = sorted(node for node, named in holders.later.items() if named == each)
         if each == number:
             reasons[each].append("published")
         if each in gone and (each > (number or 0) or not _built_since(rootimgdir, each, newest)):
@@ -147,6 +164,8 @@ def reasons_of(rootimgdir: str, holders: Holders, keep: int, dead: frozenset[str
             reasons[each].append(f"one of the newest {keep}")
         if following:
             reasons[each].append(f"next boot of {_some(following)}")
+        if after:
+            reasons[each].append(f"boot of {_some(after)} after what is booted once")
         if runnable[each]:
             reasons[each].append(f"may be run by {_some(runnable[each])}")
     return reasons

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..apply.files import read_bytes, write_file
-from ..apply.signing import DIRECTORY, KEY, PUBLIC, TRUSTED
+from ..apply.signing import BROUGHT, DIRECTORY, KEY, PUBLIC, TRUSTED
 from ..tables.address import site_directory
 from .bootfiles import BootFiles
 from .record import record_path
@@ -38,7 +38,8 @@ WAIT = 0.2
 def key_of(database: str, revision: str, params: Mapping[str, Any], here: Iterable[str]) -> str:
     """Return what stands for everything that was asked of the tables as they are."""
     tables = [revision, _stamp(os.path.realpath(database))]
-    return json.dumps([RULES, params["noderange"], params["state"], bool(params.get("noupdateinitrd")), tables, sorted(here)])
+    asked = [params["noderange"], params["state"], bool(params.get("noupdateinitrd")), bool(params.get("own"))]
+    return json.dumps([RULES, *asked, tables, sorted(here)])
 
 
 def _path(database: str) -> str:
@@ -68,7 +69,7 @@ def _stamps(paths: Iterable[str]) -> tuple[str, int]:
 def _watched(database: str, directories: Iterable[BootFiles]) -> list[str]:
     """Return every path that the boot files depend on, but for the tables."""
     pki = os.path.join(site_directory(database), DIRECTORY)
-    paths = [record_path(database), pki, *(os.path.join(pki, name) for name in (KEY, PUBLIC, TRUSTED))]
+    paths = [record_path(database), pki, *(os.path.join(pki, name) for name in (KEY, PUBLIC, TRUSTED, BROUGHT))]
     for each in directories:
         names = [path for files in each.wanted.values() for path in files.paths]
         paths += sorted({os.path.join(each.tftpdir, os.path.dirname(path)) for path in names})

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import io
 import os
 import stat
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,7 +14,7 @@ from typing import Any
 
 from ..apply.files import read_bytes, write_file
 from ..errors import Fault, SiteError
-from ..program import CORE, PACKAGE, closure, own_source
+from ..program import PACKAGE, one_file
 from . import builder
 from .asked import SPEC as ASKED
 from .asked import read_site
@@ -26,7 +24,6 @@ from .genimage import defined
 from .given import read_given
 
 FIRST = "/".join(builder.__name__.split(".")[-2:]) + ".py"
-INTERPRETER = b"#!/usr/bin/env python3\n"
 START = f"""# Written by the module diskless.statelite.image_builder.
 import sys
 
@@ -37,9 +34,6 @@ from {PACKAGE}.image.builder import main
 
 sys.exit(main())
 """
-MADE = (1980, 1, 1, 0, 0, 0)
-"""The time of every file in the archive: the same sources give the same bytes."""
-
 OPTIONS = ("site", "other_release", "dracut_module", "rootfs", "share", "ca", "authorized_keys", "root_hash_file", "limit")
 SPEC: dict[str, Any] = {
     "images": {"type": "list", "elements": "str", "required": True},
@@ -51,19 +45,7 @@ SPEC: dict[str, Any] = {
 
 def program() -> bytes:
     """Return the builder: an archive of sources that Python runs, as zipapp makes one."""
-    sources = closure(FIRST, own_source)
-    if FIRST not in sources:
-        raise SiteError.of(CORE, "the sources of the builder are not in this module", "Install the collection again")
-    files = {f"{PACKAGE}/{path}": content for path, content in sources.items()}
-    files["__main__.py"] = START.encode()
-    made = io.BytesIO(INTERPRETER)
-    made.seek(0, io.SEEK_END)
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, content in sorted(files.items()):
-            member = zipfile.ZipInfo(path, MADE)
-            member.external_attr = 0o644 << 16
-            archive.writestr(member, content, zipfile.ZIP_DEFLATED)
-    return made.getvalue()
+    return one_file(FIRST, START)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ..apply import overrides
 from ..apply.addresses import local_addresses
 from ..apply.commands import run_command
 from ..apply.files import read_bytes, write_file
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.site import Site
+from ..tables.address import site_directory
 from ..tables.store import DEFAULT_SITE, open_store
 from . import ganesha, kernelexports
 from .exporttable import SUBTREE, Export, Wanted, state_directories, wanted
@@ -235,9 +237,10 @@ def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> Export
     site = read_site(params["site"])
     server = params["server"]
     path = params["path"] or PATHS[server]
-    expected = wanted(
-        site, params["addresses"] or local_addresses(), params["clients"], params["options"], params["accept_risk"], os.path.realpath
-    )
+    pending = overrides.read(overrides.path_in(site_directory(params["site"])))
+    once = {node: each.image for node, each in pending.items() if each.image is not None}
+    own_addresses = params["addresses"] or local_addresses()
+    expected = wanted(site, own_addresses, params["clients"], params["options"], params["accept_risk"], os.path.realpath, once)
     for warning in expected.warnings:
         warn(warning)
     faults = state_faults(site, state_directories(expected.exports))

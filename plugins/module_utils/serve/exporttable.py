@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -99,6 +100,7 @@ class _Gatherer:
         self.warnings: dict[str, None] = {}
         self.faults: dict[Fault, None] = {}
         self.images: dict[str, Image | None] = {}
+        self.once: Mapping[str, str] = {}
 
     def here(self, server: str) -> bool:
         """Return whether an address is one of this server's."""
@@ -111,12 +113,15 @@ class _Gatherer:
             if not is_inside(image.rootimgdir, self.installdir):
                 self.found[image.rootimgdir] = Export(image.rootimgdir, self.clients, self.options, f"image {image.name}")
 
-    def image_of(self, node: str) -> Image | None:
-        """Return the image of a node, or None for a node that boots none of ours."""
-        try:
-            name = image_name_of(self.site, node)
-        except SiteError:
-            return None
+    def images_of(self, node: str) -> list[Image]:
+        """Return the image of a node, none for a node that boots none of ours, and the one that it boots once."""
+        found = [self.image(self.once[node])] if node in self.once else []
+        with suppress(SiteError):
+            found.insert(0, self.image(image_name_of(self.site, node)))
+        return list({image.name: image for image in found if image}.values())
+
+    def image(self, name: str) -> Image | None:
+        """Return an image, or None when there is none of that name."""
         if name not in self.images:
             try:
                 self.images[name] = osimage(self.site, name)
@@ -126,10 +131,12 @@ class _Gatherer:
 
     def node(self, node: str) -> None:
         """The levels and the state of one node that are on this server."""
-        image = self.image_of(node)
         address = self.site.address(node)
-        if image is None or address is None:
-            return
+        for image in self.images_of(node) if address is not None else ():
+            self.of_image(node, address, image)
+
+    def of_image(self, node: str, address: str, image: Image) -> None:
+        """The same of a node that boots an image."""
         try:
             levels = levels_of(self.site, node, image)
             state = state_of(self.site, node, image)
@@ -227,14 +234,17 @@ def wanted(
     options: Sequence[str],
     accept_risk: bool = False,
     real: Callable[[str], str] = as_written,
+    once: Mapping[str, str] | None = None,
 ) -> Wanted:
     """Return what the server with the addresses `own` exports: images, levels, and each node's state.
 
     Raises SiteError with every row that cannot be resolved, every directory that two nodes would share, and every own
-    directory that others mount; a level of that kind only warns with `accept_risk`. `real` resolves symbolic links.
+    directory that others mount; a level of that kind only warns with `accept_risk`. `real` resolves symbolic links; `once` are
+    the images that nodes boot once.
     """
     check_settings(clients, options)
     gatherer = _Gatherer(site, own, clients, options, accept_risk)
+    gatherer.once = once or {}
     gatherer.image_trees()
     for node in site.nodes():
         gatherer.node(node)

@@ -225,3 +225,22 @@ def test_a_server_that_dies_while_content_is_copied_is_told_with_its_cause_and_t
     assert told["stage"] == "entries"
     assert "not done after 1 s: does a server of a level, or of the state, no longer answer?" in told["message"]
     assert "starting again in" in boot.text("console")
+
+
+@pytest.mark.parametrize(("word", "told"), [("statelite.once=0a1b2c3d4e5f", "0a1b2c3d4e5f"), ("statelite.once=no-such", None), ("", None)])
+def test_a_boot_for_once_is_told_by_its_own_number(word: str, told: str | None, tmp_path: Path, pki: Path) -> None:
+    node = node_with(tmp_path, pki, {"/etc/fine": "tmpfs"})
+    node.lay_out()
+    boot = node.boot(f"{STATE} {word}".strip())
+    assert boot.status == 0, boot.log
+    assert json.loads((tmp_path / "spool" / "n1.json").read_text())["report"].get("once") == told
+
+
+def test_a_boot_for_once_that_failed_is_told_by_it_too(tmp_path: Path, pki: Path) -> None:
+    node = node_with(tmp_path, pki, {"/srv/p/": "bind,tmpfs"})
+    node.tables["litefile"].append({"image": "ALL", "file": "/srv/p/c", "options": "bind,persistent", "required": "yes"})
+    node.lay_out()
+    (node.root / "srv/p/c").unlink()
+    (node.root / "srv/p").rmdir()
+    assert node.boot(f"{STATE} statelite.once=0a1b2c3d4e5f").status == 3
+    assert json.loads((tmp_path / "spool" / "n1.failure.json").read_text())["once"] == "0a1b2c3d4e5f"

@@ -17,7 +17,7 @@ ARROWS = {
     "nodes": {"tables"},
     "lite": {"nodes", "tables", "apply"},
     "image": {"nodes", "tables", "apply", "program"},
-    "boot": {"nodes", "tables", "apply"},
+    "boot": {"nodes", "tables", "apply", "program"},
     "serve": {"nodes", "tables", "apply"},
     "edit": {"image", "lite", "nodes", "tables", "apply"},
     "answer": {"tables", "nodes", "lite", "program"},

@@ -40,6 +40,7 @@ write_report() { # /.statelite/report.json
     {
         printf '{"format": 1, "node": "%s", "image": "%s", "generation": "%s", "plan": "%s", "time": %s, "uptime": %s,\n' \
             "$NODE" "$IMAGE" "$GENERATION" "$ORIGIN" "$(date +%s)" "$uptime"
+        [ -z "$ONCE" ] || printf '"once": "%s",\n' "$ONCE"
         printf '"done": %s, "failed": %s, "skipped": %s,\n' "$DONE" "$FAILED" "$SKIPPED"
         room
         disk_result

@@ -160,7 +160,7 @@ fill_template() { # $1 the image's template: 0 when kernel words say all that it
 
 report_failure() { # $1 stage, $2 message; sets $ATTEMPTS (failed boots since the last good report, as the service counts them)
     ATTEMPTS=1
-    if ask bootfailure "stage=$1" "message=$2" "image=$IMAGE" "generation=$GENERATION" 2> /dev/null; then
+    if ask bootfailure "stage=$1" "message=$2" "image=$IMAGE" "generation=$GENERATION" ${ONCE:+"once=$ONCE"} 2> /dev/null; then
         read -r ATTEMPTS < "$RUN/data" || ATTEMPTS=1
         case $ATTEMPTS in '' | *[!0-9]*) ATTEMPTS=1 ;; esac
     fi

@@ -17,7 +17,7 @@ note() { # a line for the log alone
 }
 
 read_words() { # sets the variables below from /proc/cmdline
-    XCAT='' NODE='' STATEMNT='' MNTOPTS='' IMAGE='' GENERATION='' LEVELS='' MACHINE_ID='' DISK='' ROOT_WORD='' STOPS='' DEBUG='' PROVE='' LIMIT=14400
+    XCAT='' NODE='' STATEMNT='' MNTOPTS='' IMAGE='' GENERATION='' LEVELS='' MACHINE_ID='' DISK='' ROOT_WORD='' STOPS='' DEBUG='' PROVE='' ONCE='' LIMIT=14400
     tr ' ' '\n' < /proc/cmdline > "$RUN/words"
     while read -r word; do
         case $word in
@@ -30,6 +30,7 @@ read_words() { # sets the variables below from /proc/cmdline
             statelite.levels=*) LEVELS=${word#*=} ;;
             statelite.machine-id=*) MACHINE_ID=${word#*=} ;;
             statelite.disk=*,*) DISK=${word#*=} ;;
+            statelite.once=[0-9a-f]*) case ${word#*=} in *[!0-9a-f]*) ;; *) ONCE=${word#*=} ;; esac ;;
             root=nfs:* | root=nfs4:*) ROOT_WORD=${word#root=nfs*:} ;;
             NFSROOT=*) ROOT_WORD=${word#*=} ;;
             statelite.limit=[1-9]*) case ${word#*=} in *[!0-9]*) ;; *) LIMIT=${word#*=} ;; esac ;;
@@ -44,7 +45,7 @@ read_words() { # sets the variables below from /proc/cmdline
     esac
     [ "$HOST" != "$PORT" ] || PORT=''
     PORT=${PORT:-3001}
-    export HOST PORT NODE IMAGE GENERATION LEVELS MACHINE_ID DISK STOPS DEBUG PROVE LIMIT
+    export HOST PORT NODE IMAGE GENERATION LEVELS MACHINE_ID DISK STOPS DEBUG PROVE ONCE LIMIT
     state_place
 }
 

@@ -64,6 +64,21 @@ def test_an_image_elsewhere_is_exported_too() -> None:
     assert table(site)["/images/one"] == (("*",), OPTIONS)
 
 
+def test_what_a_node_boots_once_needs_its_levels_and_state_as_well() -> None:
+    site = rows()
+    site["osimage"].append(
+        {"imagename": "rescue", "osvers": "debian12", "osarch": "x86_64", "profile": "rescue", "provmethod": "statelite"}
+    )
+    site["litetree"] += [{"priority": "4", "image": "rescue", "directory": "10.77.0.1:/srv/rescue/$node"}]
+    site["statelite"] += [{"node": "compute", "image": "rescue", "statemnt": "10.77.0.1:/srv/other"}]
+    before = wanted(Site(site), ["10.77.0.1"], ["*"], OPTIONS).exports
+    during = wanted(Site(site), ["10.77.0.1"], ["*"], OPTIONS, once={"n1": "rescue", "n2": "img1"}).exports
+    assert {(each.path, each.clients) for each in {*during} - {*before}} == {
+        *(("/srv/rescue/n1", ("10.77.0.11",)), ("/srv/other/n1", ("10.77.0.11",)))
+    }
+    assert not {*before} - {*during}
+
+
 @pytest.mark.parametrize(
     ("clients", "options"), [(["*"], ["rw"]), ([], ["ro"]), (["a b"], ["ro"]), (["x(rw)"], ["ro"]), (["*"], ["ro) *(rw"])]
 )
