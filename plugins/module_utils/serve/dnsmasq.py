@@ -202,8 +202,9 @@ class DnsmasqPlan:
         if self.present == self.text:
             return dropped
         old, new = (self.present or "").splitlines(), self.text.splitlines()
-        gone = [f"- {line}" for line in old if line not in set(new)]
-        return (gone + [f"+ {line}" for line in new if line not in set(old)] or [f"~ {self.path}"]) + dropped
+        kept = set(old) & set(new)
+        gone = [f"- {line}" for line in old if line not in kept]
+        return (gone + [f"+ {line}" for line in new if line not in kept] or [f"~ {self.path}"]) + dropped
 
     def result(self) -> dict[str, Any]:
         """Return the file and the hosts in it."""

@@ -81,8 +81,9 @@ class KeaPlan:
             if present == text:
                 continue
             old, new = (present or "").splitlines(), text.splitlines()
-            gone = [] if self.aside and path == self.main else [f"- {path}: {line}" for line in old if line not in set(new)]
-            came = [f"+ {path}: {line}" for line in new if line not in set(old)]
+            kept = set(old) & set(new)
+            gone = [] if self.aside and path == self.main else [f"- {path}: {line}" for line in old if line not in kept]
+            came = [f"+ {path}: {line}" for line in new if line not in kept]
             found += gone + came or [f"~ {path}"]
         found += [f"- {self.lease_file}: {lease.line}" for lease in self.stale]
         return found or (["~ kea-dhcp4 has not read its configuration since it was written"] if self.unread else [])

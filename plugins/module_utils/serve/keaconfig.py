@@ -177,7 +177,7 @@ def pieces(site: Site, found: Sequence[Host], own: Sequence[str], lease: str, bi
             faults += error.faults
             continue
         inside = [host for host in left if is_in(host.address, [network])]
-        left = [host for host in left if host not in set(inside)]
+        left = [host for host in left if not is_in(host.address, [network])]
         lines = ",\n".join(f"  {json.dumps(_reservation(host, kinds[host]))}" for host in inside)
         if inside:
             subnets.append(f'{json.dumps(subnet)[:-1]}, "reservations": [\n{lines}\n]}}')
