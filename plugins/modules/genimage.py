@@ -24,7 +24,7 @@ description:
   - The tree of packages alone is kept in C(.packages) below C(rootimgdir), so that the next build starts from it. It is brought to the
     packages and versions that the repositories would give an empty tree, by the same package manager; the initramfs of the generation
     before stays when nothing changed that dracut takes in or decides by. RV(from_nothing) says why a build did not start from there.
-  - Debian and Ubuntu images are built with mmdebstrap, Enterprise Linux 8 and 9, its clones and Fedora with dnf, SUSE Linux Enterprise 15
+  - Debian and Ubuntu images are built with mmdebstrap, Enterprise Linux 8 to 10, its clones and Fedora with dnf, SUSE Linux Enterprise 15
     and openSUSE with zypper; the program must be installed on the managed machine. RPM images also take rpm, and createrepo_c
     where packages of the site have no metadata; a Debian image takes dpkg-scanpackages there.
   - Signatures of packages are checked. An RPM source in C(pkgdir) or C(otherpkgdir) says by which key, as

@@ -4,6 +4,7 @@
 """The lab: a management node in a box, a network of its own, and nodes that really boot from it.
 
 demo | test               converge a site and boot its nodes; `test` looks at more, and slower
+manager                   the same site and facts, with an initramfs that gets its address by NetworkManager alone
 memory                    the same site, and both nodes with their roots in memory: one stateless, one as statelite
 matrix                    a site, and machines that boot from it by every method: a line for each, booted or why not
 hold                      the same box, network and mirror, kept up for trying things by hand

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import claims
 import drives
 import kills
 import levels
+import manager
 import memory
 import predictions
 import reports
@@ -74,9 +77,23 @@ def in_memory(lab: Lab) -> bool:
     return conclude(lab.facts, lab.run)
 
 
-def two_nodes_boot(lab: Lab) -> None:
-    """From a bare management node to two nodes that run; what is seen on the way are the facts."""
-    site_is_made(lab)
+def by_network_manager(lab: Lab) -> bool:
+    """Boot and look at the same two nodes with an image that gets addresses by NetworkManager alone; one of them stateless too."""
+    two_nodes_boot(lab, manager.alone)
+    manager.of_running_nodes(lab)
+    manager.of_the_lease(lab)
+    with lab.progress.stage("n2 powers itself off", lab.second.console):
+        switch_off(lab, lab.second)
+    memory.stateless_boots(lab, lab.second)
+    return conclude(lab.facts, lab.run)
+
+
+def two_nodes_boot(lab: Lab, furnish: Callable[[Lab], None] | None = None) -> None:
+    """From a bare management node to two nodes that run; what is seen on the way are the facts.
+
+    `furnish` changes what the image is made of.
+    """
+    site_is_made(lab, furnish)
     drives.before_the_first_boot(lab)
     predictions.foretell(lab, *lab.nodes)
     nodes_boot(lab)
@@ -88,11 +105,13 @@ def two_nodes_boot(lab: Lab) -> None:
     claims.of_server_side_changes(lab)
 
 
-def site_is_made(lab: Lab) -> None:
+def site_is_made(lab: Lab, furnish: Callable[[Lab], None] | None = None) -> None:
     """Converge the site twice; the second time nothing changes."""
     log = lab.run / "converge-1.log"
     with lab.progress.stage("the site playbook converges a bare machine, image and all", log):
         lab.box.put(LAB / "content")
+        if furnish is not None:
+            furnish(lab)
         converge(lab.box, log)
     log = lab.run / "converge-2.log"
     with lab.progress.stage("the same playbook again", log):

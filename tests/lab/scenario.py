@@ -38,6 +38,7 @@ SCENARIOS: dict[str, Callable[[Lab], bool]] = {
     "demo": demo.demo,
     "test": demo.test,
     "memory": demo.in_memory,
+    "manager": demo.by_network_manager,
     "matrix": matrix.matrix,
     "hold": hold,
 }

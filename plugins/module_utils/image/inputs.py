@@ -16,7 +16,7 @@ from typing import Any
 from ..apply.files import read_bytes
 from .credentials import Credentials
 from .definition import Definition
-from .initramfs import DRIVERS, MODULES, NETDRIVERS, dracut_arguments
+from .initramfs import DRIVERS, NETDRIVERS, dracut_arguments
 from .interfaces import interface_files
 from .pkglist import PackageList
 from .tree import TreeFile
@@ -64,7 +64,7 @@ def gather(definition: Definition, agent: Sequence[TreeFile], overlay: Sequence[
             name: sha256(value.encode("utf-8", "surrogateescape")).hexdigest() for name, value in definition.environment.items()
         },
         "files": files,
-        "initramfs": [*dracut_arguments("VERSION", DRIVERS), *NETDRIVERS.get(image.osarch, ()), *MODULES],
+        "initramfs": [*dracut_arguments("VERSION", DRIVERS), *NETDRIVERS.get(image.osarch, ())],
         "installer": definition.installer.options(),
         "pkglist": _listed(definition.packages),
         "postinstall": [list(words) for words in definition.postinstall],

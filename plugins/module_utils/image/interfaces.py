@@ -10,11 +10,14 @@ import re
 from ..errors import Fault
 from ..nodes.images import Image
 from .listfile import split_column
-from .systems import DEBIAN, SUSE, family
+from .systems import DEBIAN, ENTERPRISE_LINUX, SUSE, family, major, version
 from .tree import TreeFile
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]{0,14}")
 UNIT = "statelite-interface@"
+MANAGED_SINCE = 10
+"""The first release of Enterprise Linux without dhclient."""
+
 CLIENT = "/etc/statelite/interface.conf"
 CLIENT_TEXT = b"""\
 # Of further interfaces: an address. Routes, resolver and name are those of the interface by which the node booted.
@@ -38,12 +41,35 @@ Restart=on-failure
 RestartSec=30
 """
 
+MANAGED_TEXT = """\
+[connection]
+id=statelite-{0}
+type={1}
+interface-name={0}
+
+[ipv4]
+method=auto
+never-default=true
+ignore-auto-dns=true
+ignore-auto-routes=true
+
+[ipv6]
+method=ignore
+"""
+"""The same of NetworkManager, where there is no dhclient. It takes no such file that others may read."""
+
+INFINIBAND = "[infiniband]\ntransport-mode=datagram\n"
+
 LEFT_ALONE = {
     "debian": ("/etc/network/interfaces.d/{0}", "# The node booted by it: its address is kept already.\niface {0} inet manual\n"),
     "suse": ("/etc/sysconfig/network/ifcfg-{0}", "# The node booted by it.\nBOOTPROTO='dhcp'\nSTARTMODE='nfsroot'\n"),
     "rh": (
         "/etc/sysconfig/network-scripts/ifcfg-{0}",
         "# The node booted by it: its address is kept already.\nDEVICE={0}\nONBOOT=no\nBOOTPROTO=none\nNM_CONTROLLED=no\n",
+    ),
+    "managed": (
+        "/etc/NetworkManager/conf.d/95-statelite-{0}.conf",
+        "# The node booted by it: its address is kept already.\n[device-statelite-{0}]\nmatch-device=interface-name:{0}\nmanaged=0\n",
     ),
 }
 """How a distribution's own tools are told to leave the interface that a node boots by as it is."""
@@ -65,13 +91,31 @@ def interface_faults(image: Image) -> list[Fault]:
     ]
 
 
+def _manner(osvers: str) -> str:
+    """Return how a system sets its network up: Enterprise Linux 10 has NetworkManager alone, and none of the older files."""
+    system = family(osvers)
+    if system in ENTERPRISE_LINUX and major(version(osvers)) >= MANAGED_SINCE:
+        return "managed"
+    return "debian" if system in DEBIAN else "suse" if system in SUSE else "rh"
+
+
+def _managed(name: str) -> TreeFile:
+    """Return NetworkManager's file for a further interface."""
+    of_infiniband = re.fullmatch(r"ib\w*", name) is not None
+    text = MANAGED_TEXT.format(name, "infiniband" if of_infiniband else "ethernet") + (INFINIBAND if of_infiniband else "")
+    return TreeFile(f"/etc/NetworkManager/system-connections/statelite-{name}.nmconnection", text.encode(), 0o600)
+
+
 def interface_files(image: Image) -> list[TreeFile]:
     """Return the files that an image has for them: one that leaves the boot interface alone, a unit for each further one."""
     boots, others = _names(image)
     files = []
+    manner = _manner(image.osvers)
     if boots:
-        path, text = LEFT_ALONE["debian" if family(image.osvers) in DEBIAN else "suse" if family(image.osvers) in SUSE else "rh"]
+        path, text = LEFT_ALONE[manner]
         files.append(TreeFile(path.format(boots), text.format(boots).encode()))
+    if manner == "managed":
+        return files + [_managed(name) for name in others]
     if others:
         files += [TreeFile(f"/etc/systemd/system/{UNIT}.service", UNIT_TEXT), TreeFile(CLIENT, CLIENT_TEXT)]
     # A node that lacks the card does not wait for it.

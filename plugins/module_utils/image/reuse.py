@@ -41,6 +41,21 @@ DECIDING = (
 )
 """Beginnings of paths by which dracut decides."""
 
+SYSTEMD = "usr/lib/systemd/systemd"
+BY_SYSTEMD = (
+    "etc/NetworkManager/",
+    "etc/dbus-1/",
+    "etc/sysctl.d/",
+    "etc/systemd/",
+    "usr/lib/NetworkManager/",
+    "usr/lib/sysctl.d/",
+    "usr/lib/systemd/",
+    "usr/lib/sysusers.d/",
+    "usr/lib/tmpfiles.d/",
+    "usr/share/dbus-1/",
+)
+"""The same where the initramfs has systemd and D-Bus, as NetworkManager needs them."""
+
 LIBRARIES = re.compile(r"/(?:libnss|libnfsidmap|libgcc_s|libkmod|libfido|libcryptsetup|libtss|libp11)[^/]*$")
 """Libraries that dracut takes in by a pattern."""
 
@@ -91,9 +106,10 @@ def words_of_dracut(root: Root) -> str:
 def touched(paths: Iterable[str], inside: set[str], words: str) -> str:
     """Return the first path that may change the initramfs, empty for none (pure)."""
     named = set(re.findall(r"[\w.+-]+", words))
+    deciding = (*DECIDING, *BY_SYSTEMD) if SYSTEMD in inside else DECIDING
     for path in sorted({normal(each) for each in paths}.difference(LINKS)):
         program = path.startswith(("usr/bin/", "usr/sbin/", "usr/libexec/")) and os.path.basename(path) in named
-        if path in inside or path.startswith(DECIDING) or LIBRARIES.search(f"/{path}") or program:
+        if path in inside or path.startswith(deciding) or LIBRARIES.search(f"/{path}") or program:
             return path
     return ""
 

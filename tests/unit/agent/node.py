@@ -31,6 +31,11 @@ if [ "$1 $2 $3" = "-t nfs -o" ]; then
     there=$NFS/${source%%:/*}/${source#*:/}
     [ -d "$there" ] || { echo "mount.nfs: mounting $source failed, reason given by server: No such file" >&2; exit 32; }
     /bin/mount --bind "$there" "$target" || exit 32
+    # A file system that is mounted for the first time is shared where what it is mounted on is shared; a bind mount is what its source is.
+    [ -z "$SHARED" ] || case $(findmnt --noheadings --output PROPAGATION --target "${target%/*}") in
+        shared) /bin/mount --make-private "$target" && /bin/mount --make-shared "$target" || exit 32 ;;
+        *) /bin/mount --make-private "$target" || exit 32 ;;
+    esac
     case ",$4," in *,ro,*) exec /bin/mount -o remount,bind,ro "$target" ;; esac
     exit 0
 fi
@@ -47,6 +52,7 @@ mount --bind "$ROOT" "$NEWROOT"
 mount -o remount,bind,ro "$NEWROOT"
 mount --bind /usr "$NEWROOT/usr"
 mount -t tmpfs tmpfs "$NEWROOT/run"
+[ -z "$SHARED" ] || mount --make-rshared /
 status=0
 PATH="$WORK/bin:$PATH" sh "$AGENT/agent.sh" >> "$WORK/output" 2>&1 || status=$?
 echo "$status" > "$WORK/status"
@@ -69,6 +75,8 @@ class Node:
         self.resolver = "search lab.test\nnameserver 10.9.9.9\n"
         self.programs: dict[str, str] = {}
         """Scripts that stand for programs of the initramfs, by name."""
+        self.shared = False
+        """Whether mounts are shared when the agent begins, as systemd makes them where the initramfs has it."""
         named = {"nodetype", "osimage", "linuximage"}
         self.tables: dict[str, list[dict[str, str]]] = {
             "policy": list(POLICY),
@@ -149,6 +157,7 @@ class Node:
             "STATELITE_CONSOLE": str(boot / "console"),
             "VIEW": str(Path(__file__).with_name("view.py")),
             "PYTHON": sys.executable,
+            "SHARED": "yes" if self.shared else "",
         }
         command = ["unshare", "--mount", "--uts", "--kill-child", "--fork", "sh", "-c", START]
         with open(boot / "start", "wb") as errors:

@@ -91,9 +91,11 @@ def test_a_child_keeps_its_own_storage_in_every_parent(attachment: str, parent: 
         assert seen["/srv/p/sub/"]["list"] == ["c", "new", "other"]
 
 
-def test_three_depths_of_different_storages(tmp_path: Path, pki: Path) -> None:
+@pytest.mark.parametrize("shared", [False, True])
+def test_depths_of_different_storages_by_turns(shared: bool, tmp_path: Path, pki: Path) -> None:
     files = {"/srv/a/": "bind,tmpfs", "/srv/a/b/": "bind,persistent", "/srv/a/b/c/": "bind,tmpfs", "/srv/a/b/c/d": "bind,persistent"}
     node = node_with(tmp_path, pki, files)
+    node.shared = shared
     node.file("image/rootimg/srv/a/b/c/d", "d\n")
     node.lay_out()
     boot = node.boot(STATE, ["/srv/a/", "/srv/a/b/", "/srv/a/b/c/", "/srv/a/b/c/d"])

@@ -20,8 +20,8 @@ from .rpm import RpmInstaller
 from .rpmtool import MEND, WORK
 
 ARCHITECTURES = ("x86_64", "aarch64", "ppc64le", "s390x", "riscv64")
-OLDEST, NEWEST = 8, 9
-"""Releases of Enterprise Linux that dnf can install and that a node can boot: 10 has no dhclient, by which the agent's network lives."""
+OLDEST = 8
+"""The first release of Enterprise Linux that dnf can install."""
 
 OFFERED = re.compile(
     r"(\S+)\s+(?:noarch|i686|x86_64|aarch64|ppc64le|s390x|riscv64)\s+(\S+)\s+(?:pkgdir|others)-\d+\s+[\d.]+(?:\s+[kMGT]\b)?"
@@ -56,9 +56,6 @@ class Dnf(RpmInstaller):
         if not release or (order.family in ENTERPRISE_LINUX and release < OLDEST):
             mend = f"Use {order.family}{OLDEST} or newer" if release else f"Write the release, as {order.family}9"
             found.append(Fault(order.where, f"{order.family}{order.version} is no release that dnf can install", mend))
-        if order.family in ENTERPRISE_LINUX and release > NEWEST:
-            what = f"{order.family}{order.version} has no DHCP client that the node agent can use, so its nodes could not boot"
-            found.append(Fault(order.where, what, f"Use {order.family}{NEWEST}: later releases are not in this release"))
         if order.osarch not in ARCHITECTURES:
             found.append(Fault(order.where, f"{order.family} has no architecture {order.osarch}", f"Use one of {', '.join(ARCHITECTURES)}"))
         return found

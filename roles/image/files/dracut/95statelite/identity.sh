@@ -65,9 +65,11 @@ link_mounts() { # what is mounted is the kernel's to say: a file where a volatil
     done < "$PLAN"
 }
 
-dhcp_resolver() { # what DHCP said, from where dracut's client left it
+dhcp_resolver() { # what DHCP said, from where dracut's client left it; who wrote it there is no longer so on the node
     if [ -s /etc/resolv.conf ]; then
-        cat /etc/resolv.conf
+        sed '/^#/d' /etc/resolv.conf
+    elif [ -s "$MANAGED/no-stub-resolv.conf" ]; then
+        sed '/^#/d' "$MANAGED/no-stub-resolv.conf"
     else
         cat /tmp/net.*.resolv.conf 2> /dev/null
     fi

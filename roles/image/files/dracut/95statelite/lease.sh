@@ -4,6 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The address outlives dracut's DHCP client: kept for good by the kernel, renewed at the server by a unit. Sourced by agent.sh.
 
+MANAGED=${STATELITE_MANAGED:-/run/NetworkManager}
+
 keep_address() {
     for file in /tmp/dhclient.*.lease; do
         [ -s "$file" ] || continue
@@ -14,16 +16,39 @@ keep_address() {
             read -r client < "/tmp/dhclient.$interface.pid"
             kill -KILL "$client" 2> /dev/null || :
         fi
-        # The root, and every file of it, comes over this address: it must not go when a lease ends.
-        ip -4 -o addr show dev "$interface" scope global | sed -n 's/.* inet \([^ ]*\) .*/\1/p' > "$RUN/addresses"
-        while read -r address; do
-            ip addr change "$address" dev "$interface" valid_lft forever preferred_lft forever || say "$address on $interface keeps its lifetime"
-        done < "$RUN/addresses"
+        keep_for_good "$interface"
         hand_over "$interface" "$file"
     done
+    [ ! -d "$MANAGED/devices" ] || keep_managed
 }
 
-hand_over() { # $1 interface, $2 lease file: a unit in /run, which the node's own systemd takes over
+keep_managed() { # NetworkManager of the initramfs ends and leaves the address; that of the root must let this interface alone
+    systemctl stop nm-initrd.service > /dev/null 2>&1 || :
+    mkdir -p "$MANAGED/conf.d"
+    for state in "$MANAGED"/devices/*; do
+        grep -q '^connection-uuid=' "$state" 2> /dev/null || continue
+        for place in "${STATELITE_NET:-/sys/class/net}"/*; do
+            read -r index < "$place/ifindex" || continue
+            [ "$index" = "${state##*/}" ] || continue
+            interface=${place##*/}
+            keep_for_good "$interface"
+            printf '[device-statelite-%s]\nmatch-device=interface-name:%s\nmanaged=0\n' "$interface" "$interface" \
+                > "$MANAGED/conf.d/95-statelite-$interface.conf"
+            rm -f "$state"
+            hand_over "$interface" ''
+        done
+    done
+    rm -f "$MANAGED"/system-connections/*
+}
+
+keep_for_good() { # $1 interface: the root, and every file of it, comes over its address, which must not go when a lease ends
+    ip -4 -o addr show dev "$1" scope global | sed -n 's/.* inet \([^ ]*\) .*/\1/p' > "$RUN/addresses"
+    while read -r address; do
+        ip addr change "$address" dev "$1" valid_lft forever preferred_lft forever || say "$address on $1 keeps its lifetime"
+    done < "$RUN/addresses"
+}
+
+hand_over() { # $1 interface, $2 lease file, or nothing when another client had it: a unit in /run, which the node's own systemd takes over
     client=''
     for path in /sbin/dhclient /usr/sbin/dhclient; do
         [ ! -x "$NEWROOT$path" ] || client=$path
@@ -34,7 +59,7 @@ hand_over() { # $1 interface, $2 lease file: a unit in /run, which the node's ow
     fi
     units=/run/systemd/system
     mkdir -p /run/statelite "$units/multi-user.target.wants"
-    cp "$2" "/run/statelite/dhclient.$1.lease"
+    [ -z "$2" ] || cp "$2" "/run/statelite/dhclient.$1.lease"
     printf '%s\n' '#!/bin/sh' '# Renewed leases change nothing here: the root is mounted over this address (see docs/boot-plan.md).' 'exit 0' \
         > /run/statelite/lease-script
     chmod 0755 /run/statelite/lease-script

@@ -10,7 +10,10 @@ check() {
 }
 
 depends() {
-    echo base nfs network-legacy
+    # The one that dracut was told to take: by what the image has to get an address with.
+    local network=network-legacy
+    dracut_module_included network-manager && network="network-manager"
+    echo base nfs "$network"
 }
 
 installkernel() {
@@ -23,7 +26,7 @@ installkernel() {
 install() {
     inst_multiple cat chmod chroot cmp cp date grep ip ln mkdir mount mountpoint mv openssl rm rmdir sed setsid sleep sync tail tee \
         timeout tr umount uname xargs
-    inst_multiple -o reboot
+    inst_multiple -o reboot systemctl
     # The node's own disk (localdisk.sh); without them a node says what is missing.
     inst_multiple -o blkid cut dd e2fsck ls mkfs.ext4 readlink udevadm wipefs /etc/mke2fs.conf
     # A root in memory; an image without curl can't be booted so, and says it when it is asked to.

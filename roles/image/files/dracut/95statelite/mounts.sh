@@ -11,6 +11,8 @@ NL='
 export TROUBLE
 
 mount_statelite() {
+    # systemd, where the initramfs has it, shares mounts: one made over a part of the state would be in every view of it. The node's own shares them again.
+    mount --make-rprivate "$NEWROOT" || return 1
     mount -t tmpfs -o size=25%,mode=0755 statelite "$S" || return 1
     mkdir -p "$S/tmpfs" "$S/persistent" "$S/mnt" "$S/image" "$S/system/work" "$S/system/bound" "$S/system/below"
     # Not recursive: below /.statelite/image nothing is mounted, so defaults of bind entries stay readable there.

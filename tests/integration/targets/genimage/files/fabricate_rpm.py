@@ -99,6 +99,8 @@ def packages(version: str, busybox: Path) -> dict[str, Package]:
     key = {"post": "echo key > /etc/ssh/ssh_host_ed25519_key"}
     dracut = {"usr/bin/dracut": DRACUT, "etc/dracut.sleep": "0.3\n", "usr/lib/dracut/modules.d/99base/module-setup.sh": "#!/bin/bash\n"}
     network = {f"usr/lib/dracut/modules.d/{name}/module-setup.sh": "#!/bin/bash\n" for name in ("35network-legacy", "95nfs")}
+    managed = {f"usr/lib/dracut/modules.d/{name}/module-setup.sh": "#!/bin/bash\n" for name in ("35network-manager", "95nfs")}
+    managed["usr/bin/NetworkManager"] = "#!/bin/sh\nexit 0\n"
     whole = "test -e /proc/self/status && test -c /dev/null && test -d /sys/kernel && echo $SITE $PASS > /etc/whole"
     vim: dict[str, str | Path] = {"usr/bin/vim": "#!/bin/sh\nexit 0\n"}
     plain = {"usr/share/doc/%s/copyright": "GPL-2\n"}
@@ -113,6 +115,7 @@ def packages(version: str, busybox: Path) -> dict[str, Package]:
         "openssh-server": Package(("Requires: openssl", "Requires(post): tiny-base"), {"etc/ssh/sshd_config": "UsePAM yes\n"}, key),
         "dracut": Package(("Requires: tiny-base",), dracut),
         "dracut-network": Package(("Requires: dracut",), network),
+        "NetworkManager": Package(("Requires: dracut",), managed),
         "kernel-core": Package(("Requires: tiny-base", "Provides: installonlypkg(kernel)"), kernel, version="5.14.0"),
         "kernel": Package(("Requires: kernel-core",), doc("kernel"), version="5.14.0"),
         "patterns-core": Package(

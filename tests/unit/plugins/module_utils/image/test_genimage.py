@@ -222,3 +222,15 @@ def test_interfaces_of_an_image_are_in_it_and_a_new_one_is_a_reason(made: Made) 
 def test_each_distribution_is_told_to_leave_the_boot_interface_alone(osvers: str, directory: str) -> None:
     image = Image("i", {"imagename": "i", "osvers": osvers, "nodebootif": "e1"}, "/install")
     assert [file.path for file in interface_files(image)] == [f"/etc/sysconfig/{directory}ifcfg-e1"]
+
+
+def test_networkmanager_is_told_where_a_release_has_nothing_else() -> None:
+    image = Image("i", {"imagename": "i", "osvers": "rocky10.1", "nodebootif": "e1", "otherifce": "e2,ib0"}, "/install")
+    files = {file.path.removeprefix("/etc/NetworkManager/"): file for file in interface_files(image)}
+    place = "system-connections/statelite-{}.nmconnection"
+    assert sorted(files) == ["conf.d/95-statelite-e1.conf", place.format("e2"), place.format("ib0")]
+    assert files["conf.d/95-statelite-e1.conf"].content.endswith(b"match-device=interface-name:e1\nmanaged=0\n")
+    ethernet = files[place.format("e2")]
+    assert (ethernet.mode, b"type=ethernet\ninterface-name=e2\n" in ethernet.content) == (0o600, True)
+    assert b"never-default=true" in ethernet.content
+    assert b"type=infiniband" in files[place.format("ib0")].content

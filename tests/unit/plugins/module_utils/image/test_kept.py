@@ -127,6 +127,12 @@ def test_what_dracut_does_not_look_at_leaves_the_initramfs() -> None:
     assert touched(paths, {"lib", "usr/bin/ip"}, "inst_multiple -o arping curl\n") == ""
 
 
+@pytest.mark.parametrize("path", ["usr/lib/systemd/system/x.service", "usr/lib/sysctl.d/50-x.conf", "usr/share/dbus-1/system.d/x.conf"])
+def test_units_and_their_settings_count_where_the_initramfs_has_systemd(path: str) -> None:
+    assert touched([f"/{path}"], {"usr/bin/ip"}, "") == ""
+    assert touched([f"/{path}"], {"usr/lib/systemd/systemd"}, "") == path
+
+
 def test_only_packages_may_differ_for_an_initramfs_to_stay() -> None:
     assert changed_inputs(INPUTS, with_change(pkglist={"install": []})) == ""
     assert changed_inputs(INPUTS, with_change(files={}, postinstall=[["/script"]])) == "files, postinstall"

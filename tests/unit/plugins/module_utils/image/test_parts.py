@@ -22,6 +22,8 @@ from ansible_collections.diskless.statelite.plugins.module_utils.image.credentia
 from ansible_collections.diskless.statelite.plugins.module_utils.image.definition import parse_environment, parse_postinstall
 from ansible_collections.diskless.statelite.plugins.module_utils.image.identity import remove_identity
 from ansible_collections.diskless.statelite.plugins.module_utils.image.initramfs import (
+    LEGACY,
+    MANAGER,
     available_drivers,
     chosen_drivers,
     compression,
@@ -30,7 +32,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.image.initramfs
     kernel_of,
     kernels,
     link_stateless,
-    need_network,
+    network_of,
 )
 from ansible_collections.diskless.statelite.plugins.module_utils.image.inputs import package_differences
 from ansible_collections.diskless.statelite.plugins.module_utils.image.packages import split_sources
@@ -90,16 +92,31 @@ def test_an_initramfs_is_packed_as_the_kernel_can_read_it(tmp_path: Path) -> Non
         (tmp_path / "usr/bin/zstd").write_text("")
         assert [compression(root, version) for version in ("4.18", "5.14", "6.1")] == ["gzip", "zstd", "zstd"]
     assert "--gzip" in dracut_arguments("4.18", ["nfs"], "gzip")
+    words = dracut_arguments("6.1", ["nfs"])
+    assert words[words.index("--compress") + 1] == "zstd -9 -q -T0"
 
 
-def test_a_dracut_that_cannot_keep_an_address_is_refused(tmp_path: Path) -> None:
+def test_the_network_s_module_is_the_one_that_the_image_can_carry_out(tmp_path: Path) -> None:
+    modules, programs = tmp_path / "usr/lib/dracut/modules.d", tmp_path / "usr/sbin"
+    programs.mkdir(parents=True)
     with Root(str(tmp_path)) as root:
-        need_network(root)
-        (tmp_path / "usr/lib/dracut/modules.d/35network-manager").mkdir(parents=True)
-        with pytest.raises(SiteError, match="has no module network-legacy"):
-            need_network(root)
-        (tmp_path / "usr/lib/dracut/modules.d/35network-legacy").mkdir()
-        need_network(root)
+        assert network_of(root) == LEGACY
+        (modules / "35network-manager").mkdir(parents=True)
+        with pytest.raises(SiteError, match="has no module network-legacy, and the image no NetworkManager"):
+            network_of(root)
+        (programs / "NetworkManager").write_text("")
+        assert network_of(root) == MANAGER
+        (modules / "35network-legacy").mkdir()
+        assert network_of(root) == MANAGER
+        (programs / "dhclient").write_text("")
+        assert network_of(root) == LEGACY
+
+
+def test_networkmanager_brings_what_runs_it_into_the_initramfs() -> None:
+    arguments = dracut_arguments("6.12", ["nfs"], "zstd", MANAGER)
+    modules = arguments[arguments.index("--modules") + 1].split()
+    assert {"network-manager", "systemd", "dracut-systemd", "statelite"} <= set(modules)
+    assert "network-legacy" not in modules
 
 
 @pytest.mark.parametrize("there", [True, False])

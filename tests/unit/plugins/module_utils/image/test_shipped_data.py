@@ -16,7 +16,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.nodes.images im
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.imported import import_site, tables_of
 
 FILES = Path(__file__).parents[5] / "roles/image/files"
-TABLES = ("debian12", "el8", "el9", "sles15", "ubuntu22.04", "ubuntu24.04")
+TABLES = ("debian12", "el10", "el8", "el9", "sles15", "ubuntu22.04", "ubuntu24.04")
 LISTS = {
     "debian12.5": ("compute.debian12.x86_64.pkglist", ("linux-image-cloud-amd64", "nfs-common", "isc-dhcp-client")),
     "ubuntu22.04": ("compute.ubuntu22.04.pkglist", ("linux-image-virtual", "nfs-common", "isc-dhcp-client")),
@@ -24,6 +24,8 @@ LISTS = {
     "rhels8.10": ("compute.el8.pkglist", ("kernel", "nfs-utils", "dhcp-client")),
     "rocky9.4": ("compute.el9.pkglist", ("kernel", "nfs-utils", "dhcp-client")),
     "alma9": ("compute.el9.pkglist", ("kernel", "nfs-utils", "dhcp-client")),
+    "rhels10.0": ("compute.el10.pkglist", ("kernel", "nfs-utils", "NetworkManager")),
+    "centos-stream10": ("compute.el10.pkglist", ("kernel", "nfs-utils", "NetworkManager")),
     "sles15.5": ("compute.sles15.pkglist", ("kernel-default", "nfs-client", "dhcp-client")),
     "opensuse-leap15.6": ("compute.sles15.pkglist", ("kernel-default", "nfs-client", "dhcp-client")),
 }
@@ -57,7 +59,7 @@ def test_an_image_without_a_list_gets_that_of_its_system(osvers: str) -> None:
     assert found.exclude == found.remove == ()
 
 
-@pytest.mark.parametrize("osvers", ["rocky10.1", "sles16.0", "fedora40", "ubuntu26.04"])
+@pytest.mark.parametrize("osvers", ["rocky11.1", "sles16.0", "fedora40", "ubuntu26.04"])
 def test_a_system_without_a_list_gets_no_other_systems_list(osvers: str) -> None:
     assert find_list(image(osvers), [str(FILES / "pkglist")], "pkglist") is None
 
