@@ -132,8 +132,9 @@ class _Gatherer:
     def node(self, node: str) -> None:
         """The levels and the state of one node that are on this server."""
         address = self.site.address(node)
-        for image in self.images_of(node) if address is not None else ():
-            self.of_image(node, address, image)
+        if address is not None:
+            for image in self.images_of(node):
+                self.of_image(node, address, image)
 
     def of_image(self, node: str, address: str, image: Image) -> None:
         """The same of a node that boots an image."""
