@@ -97,6 +97,11 @@ path:
   returned: success
   type: str
   sample: /etc/dnsmasq.d/statelite.conf
+restarted:
+  description: Whether the daemon was stopped and started again, for leases that were dropped; it has read the drop-in then.
+  returned: success
+  type: bool
+  sample: false
 hosts:
   description: Each host name with its hardware address and IP address.
   returned: success

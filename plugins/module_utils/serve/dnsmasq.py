@@ -195,6 +195,7 @@ class DnsmasqPlan:
     found: list[Host]
     lease_file: str
     stale: list[leases.Lease]
+    restarted: bool
 
     def lines(self) -> list[str]:
         """Return the lines that come and go, and the leases that are dropped."""
@@ -207,8 +208,12 @@ class DnsmasqPlan:
         return (gone + [f"+ {line}" for line in new if line not in kept] or [f"~ {self.path}"]) + dropped
 
     def result(self) -> dict[str, Any]:
-        """Return the file and the hosts in it."""
-        return {"path": self.path, "hosts": {host.name: {"mac": host.mac, "ip": host.address} for host in self.found}}
+        """Return the file, the hosts in it, and whether the daemon is started anew with it for the sake of leases."""
+        return {
+            "path": self.path,
+            "restarted": self.restarted,
+            "hosts": {host.name: {"mac": host.mac, "ip": host.address} for host in self.found},
+        }
 
     def validate(self) -> None:
         """Have dnsmasq test the whole configuration as it would be, ours beside copies of the others' files."""
@@ -230,8 +235,7 @@ class DnsmasqPlan:
         Cut off in between, the next run still finds in the old drop-in whose leases were to go.
         """
         self.validate()
-        stopped = bool(self.stale) and leases.is_running()
-        if stopped:
+        if self.restarted:
             leases.stop()
         try:
             if self.stale:
@@ -239,18 +243,21 @@ class DnsmasqPlan:
             os.makedirs(os.path.dirname(self.path), exist_ok=True)
             write_file(self.path, self.text.encode())
         finally:
-            if stopped:
+            if self.restarted:
                 leases.start()
 
 
-def plan(site: Site, params: dict[str, Any], own: Sequence[str]) -> DnsmasqPlan:
-    """Return the plan for the declared site; raises SiteError with every fault of options, nodes and foreign files."""
+def plan(site: Site, params: dict[str, Any], own: Sequence[str], named: Site | None = None) -> DnsmasqPlan:
+    """Return the plan for the declared site; `named` has the names that are told, by default the same site.
+
+    Raises SiteError with every fault of options, nodes and foreign files.
+    """
     params = {**params, "interfaces": params["interfaces"] or interfaces(site)}
     raise_faults(settings_faults(params))
     path = params["path"]
     found = hosts(site, own) if params["dhcp"] else []
     others = foreign_files(params["main_file"], path)
-    told = names.records(site) if params["dns"] and params["records"] else []
+    told = names.records(named or site) if params["dns"] and params["records"] else []
     faults = conflicts(found, foreign_hosts(others))
     raise_faults(faults + names.conflicts(told, [line for other in others for line in _lines(other)]))
     raw = read_bytes(path)
@@ -258,7 +265,8 @@ def plan(site: Site, params: dict[str, Any], own: Sequence[str]) -> DnsmasqPlan:
     text = render(site, found, params, _binds(others), own, told)
     lease_file = params["lease_file"] or _lease_file(others)
     stale = _stale(lease_file, found, present or "") if params["dhcp"] else []
-    return DnsmasqPlan(path, params["main_file"], others, present, text, found, lease_file, stale)
+    restarted = bool(stale) and leases.is_running()
+    return DnsmasqPlan(path, params["main_file"], others, present, text, found, lease_file, stale, restarted)
 
 
 def _stale(path: str, found: Iterable[Host], present: str) -> list[leases.Lease]:
@@ -271,9 +279,10 @@ def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> Dnsmas
     """Read the site and the files of dnsmasq and plan; `params` are the options of the module."""
     with open_store(params["site"]) as store:
         site = Site(store.tables(), local_addresses())
+    named = site
     if params["own"]:
         site = own_view(site)
-    decided = plan(site, params, local_addresses())
+    decided = plan(site, params, local_addresses(), named)
     for sentence in unread(decided.others, decided.path):
         warn(sentence)
     known = {host.name for host in decided.found}

@@ -66,9 +66,13 @@ def test_a_running_daemon_is_stopped_first_and_keeps_what_it_wrote_meanwhile(tmp
     monkeypatch.setattr(leases, "is_running", lambda: True)
     monkeypatch.setattr(leases, "stop", stop)
     monkeypatch.setattr(leases, "start", start)
-    planned(tmp_path, lease_file=str(path)).apply()
+    decided = planned(tmp_path, lease_file=str(path))
+    assert decided.result()["restarted"]
+    decided.apply()
     assert told == ["stop", "start"]
-    planned(tmp_path, {"nodelist": [{"node": "n2"}]}, lease_file=str(written(tmp_path, OTHERS))).apply()
+    decided = planned(tmp_path, {"nodelist": [{"node": "n2"}]}, lease_file=str(written(tmp_path, OTHERS)))
+    assert not decided.result()["restarted"]
+    decided.apply()
     assert told == ["stop", "start"]
 
 

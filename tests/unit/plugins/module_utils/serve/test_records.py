@@ -90,6 +90,13 @@ def test_what_others_say_of_our_names_is_refused_unless_it_is_the_same(tmp_path:
     ]
 
 
+def test_a_server_that_serves_some_nodes_tells_the_names_of_all(tmp_path: Path) -> None:
+    params = {name: spec.get("default") for name, spec in SPEC.items()}
+    params.update(dhcp=False, path=str(tmp_path / "d/statelite.conf"), main_file=str(tmp_path / "dnsmasq.conf"))
+    some = Site({**TABLES, "nodelist": []})
+    assert "host-record=n2.lab.test,n2,10.77.0.12\n" in plan(some, params, ["10.77.0.1"], Site(TABLES)).text
+
+
 def test_dnsmasq_takes_the_records(tmp_path: Path) -> None:
     planned(tmp_path).apply()
     assert planned(tmp_path).lines() == []
