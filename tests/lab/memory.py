@@ -14,6 +14,8 @@ from qemu import Node
 
 IMAGE = "debian12-compute"
 BOOT_LIMIT = 900
+ROOTLIMIT = 720
+"""Megabytes that the stateless node's root may take: less than half of its memory, which is what it would be otherwise."""
 SPOOL = "/var/spool/statelite/reports"
 FETCHED = r"fetching http://10\.77\.0\.1:80/\S+/generations/(\d+)/(rootimg\S+)"
 QUESTIONS = {
@@ -54,6 +56,9 @@ def stateless_is_set(lab: Lab, node: Node) -> None:
         lab.box.command("apt-get install --yes --quiet cpio zstd", limit=120)
         packed = ask(lab.box, "packimage", words)
         again = ask(lab.box, "packimage", words)
+        row = ask(lab.box, "osimage_info", {"imagename": [IMAGE]})["rows"][0]
+        limited = dict(row["linux"], addkcmdline=f"{row['linux']['addkcmdline']} rootlimit={ROOTLIMIT}m")
+        ask(lab.box, "osimage", {"rows": [dict(row, linux=limited)]})
         ask(lab.box, "nodeset", {"noderange": node.name, "state": f"netboot={IMAGE}"})
     seen = f"{packed['excluded_files'] > 0}, packed again: {again['changed']}"
     lab.saw("packimage leaves out what the exclude list says, and a second run nothing", "mn1", seen, "True, packed again: False")
@@ -65,7 +70,8 @@ def stateless_is_up(lab: Lab, node: Node) -> None:
         done = lab.talk.wait_until_up(node, BOOT_LIMIT)
         said = lab.talk.ask(node, QUESTIONS)
     name = node.name
-    lab.saw("stateless: the root is a file system in memory", name, said["root"], r"tmpfs\s+rw .*")
+    wanted = rf"tmpfs\s+rw .*\bsize={ROOTLIMIT * 1024}k\b.*"
+    lab.saw("stateless: the root is a file system in memory, with rootlimit", name, said["root"], wanted)
     lab.saw("stateless: systemctl is-system-running; failed units (none)", name, said["state"], "running")
     lab.saw("stateless: its login, its name and its own file of that", name, said["name"], f"root@{name}\n{name}")
     lab.saw("stateless: its machine-id", name, said["machine-id"], r"[0-9a-f]{32}")
