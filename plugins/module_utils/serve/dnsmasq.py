@@ -26,7 +26,8 @@ from ..tables.columns import Row
 from ..tables.store import DEFAULT_SITE, open_store
 from . import leases, netboot
 from . import records as names
-from .hosts import Host, hosts, interfaces, is_in, networks, settings_faults
+from .hosts import Host, hosts, interfaces, networks, settings_faults
+from .netboot import is_in
 
 SPEC: dict[str, Any] = {
     "interfaces": {"type": "list", "elements": "str", "default": []},
