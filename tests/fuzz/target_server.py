@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import socket
 import ssl
 import struct
@@ -30,8 +29,9 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 MEMORY = 400
-"""MiB of the service at their highest."""
+"""MiB of all processes of the service at their highest."""
 FILES = 200
+"""Files of each process."""
 QUESTIONS = [("litefile",), ("litetree",), ("bootplan", "image=img1")]
 SECRET = b"other-secret"
 WORDS = [
@@ -75,6 +75,7 @@ class Fuzzed:
         self.service = Serving(work / "published/site.json", work / "spool", self.pki)
         self.honest = Asking(self.service.port, self.pki, QUESTIONS)
         self.told = self.honest.now()
+        self.processes = self.service.processes()
         self.failed = False
         self.open: list[socket.socket] = []
         self.read = self.peak = 0
@@ -121,10 +122,11 @@ class Fuzzed:
         began = time.monotonic()
         assert self.honest.now() == self.told
         assert time.monotonic() - began < 15
-        process = Path(f"/proc/{self.service.process.pid}")
-        self.peak = int(re.search(r"VmHWM:\s*(\d+) kB", (process / "status").read_text()).group(1)) // 1024
+        processes = self.service.processes()
+        assert processes == self.processes, "a process of the service ended"
+        self.peak = self.service.peak()
         assert self.peak < MEMORY, f"{self.peak} MiB"
-        assert len(os.listdir(process / "fd")) < FILES
+        assert all(len(os.listdir(f"/proc/{process}/fd")) < FILES for process in processes)
         log = self.service.log.read_text(errors="replace")
         assert "Traceback" not in log, log[log.index("Traceback") - 500 :][:3000]
         os.truncate(self.service.log, 0)

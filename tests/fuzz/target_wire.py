@@ -79,10 +79,10 @@ def whole(reply: bytes, asked: bytes) -> None:
 def one(data: bytes) -> None:
     buffer = data
     while True:
-        found = protocol.split_request(buffer)
-        if found is None:
+        end = protocol.end_of_request(buffer)
+        if not end:
             break
-        content, buffer = found
+        content, buffer = buffer[:end], buffer[end:]
         try:
             request = protocol.parse(content)
         except protocol.BadRequestError as error:

@@ -195,6 +195,11 @@ def memory(log: Log) -> int:
     return counted(log.run([venv("python"), "tests/lab", "memory"], seen=True))
 
 
+def matrix(log: Log) -> int:
+    """Boot machines by every method that a machine here has, into both kinds of root."""
+    return counted(log.run([venv("python"), "tests/lab", "matrix"], seen=True))
+
+
 def demo(log: Log) -> None:
     log.run([venv("python"), "tests/lab", "demo"], seen=True)
 
@@ -216,12 +221,12 @@ def measured(log: Log, *sizes: tuple[str, ...], seen: bool) -> int:
 
 
 def bench(log: Log) -> int:
-    return measured(log, ("agent",), ("liteimg",), ("nodeset",), ("genimage",), seen=True)
+    return measured(log, ("agent",), ("liteimg",), ("nodeset",), ("storm",), ("genimage",), seen=True)
 
 
 def tripwire(log: Log) -> int:
-    """The benches in sizes that take seconds; their gates are of CPU time side by side, so they hold on a busy machine."""
-    return measured(log, ("agent", "60"), ("liteimg", "60", "2000"), seen=False)
+    """The benches in sizes that take seconds; both sides are measured side by side, so the gates hold on a busy machine."""
+    return measured(log, ("agent", "60"), ("liteimg", "60", "2000"), ("storm", "1000", "0.35"), seen=False)
 
 
 def fuzzed(log: Log, seconds: int) -> int:
@@ -253,6 +258,11 @@ def properties(log: Log) -> int:
 
 def guest(log: Log) -> int:
     return counted(log.run([venv("python"), "tests/guest"], seen=True))
+
+
+def thousands(log: Log) -> int:
+    """Converge a site of 5,000 nodes and count what that takes."""
+    return counted(log.run([venv("python"), "tests/thousands"], seen=True))
 
 
 def cross(log: Log) -> int:
@@ -290,7 +300,9 @@ FULL = (
     LAB,
     Stage("memory", memory, 2400),
     Stage("guest", guest, 3600),
+    Stage("thousands", thousands, 3600),
     Stage("cross", cross, 7200),
+    Stage("matrix", matrix, 5400),
     Stage("boots", boots, 7200),
     Stage("properties", properties, 7200),
     Stage("bench", bench, 2700),

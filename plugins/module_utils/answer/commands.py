@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from ..errors import SiteError
 from ..lite.entry import entry_of, liteattach_of
@@ -24,6 +25,9 @@ from .spool import Spool
 
 OURS = ("bootplan", "bootreport", "bootfailure")
 """Commands after whose answer the connection ends: the agent asks one thing at a time."""
+
+WRITING = ("bootreport", "bootfailure")
+"""Commands whose answer waits for a disk."""
 
 ORIGINAL_WORDS = {
     "tmpfs": ("link", "tmpfs"),
@@ -43,12 +47,30 @@ class Desk:
     source: str
 
 
-def answer(desk: Desk, node: str, address: str, request: protocol.Request) -> bytes:
-    """Return the whole answer to one request of `node`; a fault of the site is an answer too."""
+Handler = Callable[[Desk, str, str, protocol.Request], bytes]
+
+
+def answering(desk: Desk, node: str, address: str, request: protocol.Request) -> Callable[[], bytes]:
+    """Return what gives the whole answer to one request of `node`; whether it is allowed is decided here.
+
+    Of the commands in WRITING it may be called in another thread; a fault of the site is an answer too.
+    """
     try:
         handler = COMMANDS.get(request.command)
         if handler is None or not allowed(desk.site, node, address, request):
-            return protocol.denied()
+            return protocol.denied
+    except SiteError as error:
+        return partial(protocol.trouble, desk.source, str(error))
+    return partial(_guarded, handler, desk, node, address, request)
+
+
+def answer(desk: Desk, node: str, address: str, request: protocol.Request) -> bytes:
+    """Return the whole answer to one request of `node`."""
+    return answering(desk, node, address, request)()
+
+
+def _guarded(handler: Handler, desk: Desk, node: str, address: str, request: protocol.Request) -> bytes:
+    try:
         return handler(desk, node, address, request)
     except SiteError as error:
         return protocol.trouble(desk.source, str(error))
@@ -61,15 +83,22 @@ def allowed(site: Site, node: str, address: str, request: protocol.Request) -> b
     a report is allowed with the plan.
     """
 
+    # Made once for each revision of the tables: a noderange may hold the whole site.
+    ranges = site.once(("policy", "noderanges"), lambda: _ranges(site))
+
     def verdict(command: str) -> bool | None:
         rows = site.rows("policy")
-        ranges = {row["noderange"].strip(): _members(site, row["noderange"]) for row in rows if row.get("noderange")}
         return policy.decide(rows, policy.Asked(command, "", (node, address), request.arguments, (node,)), ranges)
 
     found = verdict(request.command)
     if found is None and request.command in OURS:
         return bool(verdict("litefile") and verdict("litetree"))
     return bool(found)
+
+
+def _ranges(site: Site) -> dict[str, frozenset[str]]:
+    """Return the nodes of every noderange of the policy table, as it is written."""
+    return {row["noderange"].strip(): frozenset(_members(site, row["noderange"])) for row in site.rows("policy") if row.get("noderange")}
 
 
 def _members(site: Site, noderange: str) -> list[str]:
@@ -132,7 +161,7 @@ def _bootfailure(desk: Desk, node: str, address: str, request: protocol.Request)
     return protocol.bundle(desk.source, [str(attempts)])
 
 
-COMMANDS: dict[str, Callable[[Desk, str, str, protocol.Request], bytes]] = {
+COMMANDS: dict[str, Handler] = {
     "litefile": _litefile,
     "litetree": _litetree,
     "bootplan": _bootplan,

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import SiteError
@@ -63,7 +63,7 @@ def _matches(row: Mapping[str, str], asked: Asked) -> bool:
     return True
 
 
-def decide(rows: Sequence[Mapping[str, str]], asked: Asked, nodes_of: Mapping[str, Sequence[str]] | None = None) -> bool | None:
+def decide(rows: Sequence[Mapping[str, str]], asked: Asked, nodes_of: Mapping[str, Collection[str]] | None = None) -> bool | None:
     """Return whether the live rows allow the request: by the first match in order of priority; None when none matches.
 
     `nodes_of` gives the nodes of each noderange that stands in a row. A row that allows only some of the nodes asked
@@ -75,11 +75,11 @@ def decide(rows: Sequence[Mapping[str, str]], asked: Asked, nodes_of: Mapping[st
             continue
         written = _cell(row, "noderange")
         if written not in ANY and asked.nodes:
-            meant = set((nodes_of or {}).get(written, ()))
-            if not meant & left:
+            meant = (nodes_of or {}).get(written, ())
+            if not any(node in meant for node in left):
                 continue
             if permits(row):
-                left -= meant
+                left = {node for node in left if node not in meant}
                 if left:
                     continue
         return permits(row)

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 END = b"</xcatrequest>"
+ELEMENTS = 10_000
+"""Tags that a request may have: each costs more memory than it is long."""
+FOREIGN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]")
 INFO, DATA = "info", "data"
 OPTION_WIDTH = 13
 
@@ -43,6 +46,8 @@ def parse(content: bytes) -> Request:
     """
     if b"<!" in content or b"<?" in content.replace(b"<?xml ", b"", 1):
         raise BadRequestError("declarations are not part of a request")
+    if content.count(b"<") > ELEMENTS:
+        raise BadRequestError(f"a request has no more than {ELEMENTS} tags")
     try:
         root = ElementTree.fromstring(content.strip())
     except (ElementTree.ParseError, ValueError, LookupError) as error:
@@ -56,19 +61,16 @@ def parse(content: bytes) -> Request:
     return Request(command, arguments, ",".join(element.text or "" for element in root.findall("noderange")))
 
 
-def split_request(buffer: bytes) -> tuple[bytes, bytes] | None:
-    """Return (first request, rest) of what was received, None while no request is whole."""
-    end = buffer.find(END)
-    if end < 0:
-        return None
-    end += len(END)
-    return buffer[:end], buffer[end:]
+def end_of_request(buffer: bytes | bytearray, begin: int = 0) -> int:
+    """Return where the first request in what was received ends, looked for from `begin` on; 0 while no request is whole."""
+    found = buffer.find(END, begin)
+    return found + len(END) if found >= 0 else 0
 
 
 def encode(text: str) -> str:
     """Return `text` as the inside of an element: entities, ESC as the original writes it, what XML or a terminal can't take as `?`."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]", "?", text.replace("\x1b", "xxxxESCxxxx"))
+    return FOREIGN.sub("?", text.replace("\x1b", "xxxxESCxxxx"))
 
 
 def document(lines: Iterable[tuple[str, str]]) -> str:
@@ -86,8 +88,11 @@ def answer(source: str, lines: Iterable[str], element: str = INFO) -> bytes:
 
 
 def bundle(source: str, lines: Iterable[str]) -> bytes:
-    """Return a whole answer with all lines as `<data>` of one document: the form of our own commands."""
-    return (document([*((DATA, line) for line in lines), ("xcatdsource", source)]) + DONE).encode("utf-8", "replace")
+    """Return a whole answer with all lines (without line ends) as `<data>` of one document: the form of our own commands."""
+    # Encoded once: most of what a boot plan costs would be to do it line by line.
+    told = encode("\n".join(lines)).replace("\n", f"</{DATA}>\n  <{DATA}>")
+    own = f"  <{DATA}>{told}</{DATA}>\n  <xcatdsource>{encode(source)}</xcatdsource>\n"
+    return f"<xcatresponse>\n{own}</xcatresponse>\n{DONE}".encode("utf-8", "replace")
 
 
 def trouble(source: str, text: str) -> bytes:

@@ -4,13 +4,15 @@
 """The answer service: booting nodes ask over TLS, known by their address alone, and are answered from the published snapshot.
 
 It never opens the database, runs as a user of its own, and no client can stop it: what is slow, silent, too long or
-no request at all only loses its own connection.
+no request at all only loses its own connection. Several processes share the listening sockets.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import gc
 import ipaddress
 import logging
 import os
@@ -18,30 +20,28 @@ import signal
 import socket
 import ssl
 import sys
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from ..errors import SiteError
 from ..lite.served import Layouts
 from ..nodes.site import Site
 from ..tables.snapshot import load_snapshot
 from . import commands, protocol
-from .spool import Spool
+from .connections import Limits, Reception, Reply
+from .processes import keep_working
+from .spool import Spool, sweep
 
 LOG = logging.getLogger("statelite-answer")
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Seconds and bytes that one connection gets."""
-
-    handshake: float = 15.0
-    idle: float = 15.0
-    request: float = 60.0
-    sending: float = 60.0
-    size: int = 4 * 1024 * 1024
-    connections: int = 1024
-    of_one_address: int = 64
+BACKLOG = 4096
+"""Connections that wait in the kernel to be accepted; it may be set to fewer (net.core.somaxconn)."""
+MOST = 8
+"""Processes that are started unless more are asked for."""
+WRITERS = 8
+"""Boot reports that one process writes at the same time."""
+EVERY4, EVERY6 = "0.0.0.0", "::"
 
 
 def plain_address(text: str) -> str:
@@ -51,11 +51,19 @@ def plain_address(text: str) -> str:
     return str(mapped or address)
 
 
+def settle() -> None:
+    """Keep the collector from what lives as long as a snapshot is in force: the rows of a large site are a million objects."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
 class Published:
     """The snapshot as it is now: loaded again when the file changed; a bad new one leaves the old in force."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, loaded: Callable[[], None] = lambda: None) -> None:
         self.path = path
+        self._loaded = loaded
         self._stamp: tuple[int, int, int] | None = None
         self._tables: dict[str, list[dict[str, str]]] | None = None
         self._sites: dict[str, Site] = {}
@@ -71,27 +79,37 @@ class Published:
         self._stamp = stamp
         return True
 
+    def load(self) -> None:
+        """Load the snapshot, if it can be, before the first node asks."""
+        with contextlib.suppress(SiteError):
+            self._load()
+
+    def _load(self) -> None:
+        if not self._changed():
+            return
+        try:
+            _version, self._tables = load_snapshot(self.path)
+            self._sites = {}
+        except SiteError as error:
+            LOG.error("%s", error)
+            if self._tables is None:
+                self._stamp = None
+                raise
+        self._loaded()
+
     def site(self, here: str) -> Site:
         """Return the site as seen by a node that reached this server at the address `here`.
 
         Raises SiteError when no snapshot could ever be loaded.
         """
-        if self._changed():
-            try:
-                _version, self._tables = load_snapshot(self.path)
-                self._sites = {}
-            except SiteError as error:
-                LOG.error("%s", error)
-                if self._tables is None:
-                    self._stamp = None
-                    raise
+        self._load()
         if here not in self._sites:
             self._sites[here] = Site(self._tables or {}, (here,) if here else ())
         return self._sites[here]
 
 
 class Service:
-    """Connections of nodes."""
+    """What nodes are answered, and the connections over which they ask."""
 
     def __init__(self, published: Published, spool: str, limits: Limits | None = None) -> None:
         self.published = published
@@ -99,67 +117,28 @@ class Service:
         self.limits = limits or Limits()
         self.source = socket.gethostname().split(".")[0]
         self._layouts = Layouts()
-        self.open_connections = 0
-        self._of_address: Counter[str] = Counter()
+        self._writing = ThreadPoolExecutor(WRITERS)
+        self.reception: Reception | None = None
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one connection; nothing that a client does is raised from here."""
-        peer = writer.get_extra_info("peername") or ("",)
-        self.open_connections += 1
-        self._of_address[peer[0]] += 1
-        try:
-            if self.open_connections > self.limits.connections or self._of_address[peer[0]] > self.limits.of_one_address:
-                LOG.warning("%s: too many connections, %d of %d; closed", peer[0], self._of_address[peer[0]], self.open_connections)
-                return
-            await self._converse(reader, writer, plain_address(peer[0]))
-        except (asyncio.TimeoutError, TimeoutError):
-            LOG.info("%s: too slow; closed", peer[0])
-        except (OSError, ssl.SSLError, EOFError) as error:
-            LOG.info("%s: %s", peer[0], error)
-        except Exception:
-            LOG.exception("%s: a request could not be answered", peer[0])
-        finally:
-            self.open_connections -= 1
-            self._of_address[peer[0]] -= 1
-            if not self._of_address[peer[0]]:
-                del self._of_address[peer[0]]
-            await self._close(writer)
+    @property
+    def open_connections(self) -> int:
+        """How many clients are connected."""
+        return 0 if self.reception is None else len(self.reception)
 
-    async def _close(self, writer: asyncio.StreamWriter) -> None:
-        try:
-            writer.close()
-            await asyncio.wait_for(writer.wait_closed(), 5)
-        except (asyncio.TimeoutError, TimeoutError, OSError, ssl.SSLError):
-            writer.transport.abort()
+    def open(self, context: ssl.SSLContext, listening: list[socket.socket]) -> None:
+        """Answer whoever connects to these sockets; called in the event loop that shall do it."""
+        self.reception = Reception(context, lambda: self.limits, self._respond)
+        self.reception.listen(listening)
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str) -> None:
-        buffer = b""
-        here = plain_address((writer.get_extra_info("sockname") or ("::",))[0])
-        loop = asyncio.get_running_loop()
-        while True:
-            deadline = loop.time() + self.limits.request
-            found = protocol.split_request(buffer)
-            while found is None:
-                left = min(self.limits.idle, deadline - loop.time())
-                received = await asyncio.wait_for(reader.read(65536), max(left, 0.01))
-                if not received:
-                    return
-                # Only the end may hold the tag that was cut in two: what came before is not searched again.
-                known = max(0, len(buffer) - len(protocol.END))
-                buffer += received
-                if len(buffer) > self.limits.size:
-                    LOG.warning("%s: a request of more than %d bytes; closed", address, self.limits.size)
-                    return
-                found = protocol.split_request(buffer) if protocol.END in buffer[known:] else None
-            content, buffer = found
-            reply, goes_on = self._answer(address, here, content)
-            writer.write(reply)
-            await asyncio.wait_for(writer.drain(), self.limits.sending)
-            if not goes_on:
-                return
+    def close(self) -> None:
+        """End all connections, and wait for reports that are being written."""
+        if self.reception is not None:
+            self.reception.close()
+        self._writing.shutdown()
 
-    def _answer(self, address: str, here: str, content: bytes) -> tuple[bytes, bool]:
+    def _respond(self, peer: str, reached: str, content: bytes) -> tuple[Reply, bool]:
         """Return the whole answer, and whether the connection stays open for another request."""
+        address, here = plain_address(peer), plain_address(reached)
         try:
             request = protocol.parse(content)
         except protocol.BadRequestError as error:
@@ -176,7 +155,10 @@ class Service:
             return protocol.trouble(self.source, f"{address} is the address of no node: set ip in the table hosts"), False
         LOG.info("%s (%s) asks %s", node, address, request.command)
         desk = commands.Desk(site, self.spool, self._layouts, self.source)
-        return commands.answer(desk, node, address, request), goes_on
+        answer = commands.answering(desk, node, address, request)
+        if request.command in commands.WRITING:
+            return asyncio.get_running_loop().run_in_executor(self._writing, answer), goes_on
+        return answer(), goes_on
 
 
 def tls_context(certificate: str, key: str) -> ssl.SSLContext:
@@ -184,24 +166,47 @@ def tls_context(certificate: str, key: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key)
+    # A node asks once in a boot: tickets for a next time would be for nothing.
+    context.num_tickets = 0
     return context
 
 
-async def start(service: Service, context: ssl.SSLContext, hosts: list[str], port: int) -> asyncio.Server:
-    """Return the listening server; `hosts` empty means every address."""
-    return await asyncio.start_server(
-        service.serve, hosts or None, port, ssl=context, ssl_handshake_timeout=service.limits.handshake, limit=65536, backlog=512
-    )
+def listen(hosts: list[str], port: int) -> list[socket.socket]:
+    """Return sockets that listen on a port of these addresses; `hosts` empty means every address."""
+    found: list[socket.socket] = []
+    try:
+        for host in hosts or ([EVERY4, EVERY6] if socket.has_ipv6 else [EVERY4]):
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            try:
+                each = socket.socket(family, socket.SOCK_STREAM)
+                found.append(each)
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                each.bind((host, port))
+            except OSError:
+                # A machine whose kernel has no IPv6 answers over IPv4 alone.
+                if hosts or host != EVERY6:
+                    raise
+                found.pop().close()
+                continue
+            each.listen(BACKLOG)
+    except OSError:
+        for each in found:
+            each.close()
+        raise
+    return found
 
 
-async def _until_stopped(service: Service, context: ssl.SSLContext, hosts: list[str], port: int) -> None:
-    server = await start(service, context, hosts, port)
-    stopped = asyncio.Event()
+async def _until_stopped(service: Service, context: ssl.SSLContext, listening: list[socket.socket], parent: int) -> None:
+    """Answer until SIGTERM comes, or the process at the other end of `parent` is no more."""
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    LOG.info("listening on port %d", server.sockets[0].getsockname()[1])
+        loop.add_signal_handler(number, stopped.set)
+    loop.add_reader(parent, stopped.set)
+    service.open(context, listening)
     await stopped.wait()
-    server.close()
+    service.close()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -213,13 +218,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--spool", required=True, help="directory for boot reports")
     parser.add_argument("--port", type=int, required=True, help="TCP port (site.xcatdport)")
     parser.add_argument("--address", action="append", default=[], help="address to listen on; every one when not given")
+    parser.add_argument("--processes", type=int, default=0, help=f"processes that answer; 0 for one a processor, {MOST} at most")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
-    service = Service(Published(options.snapshot), options.spool)
+    count = options.processes if options.processes > 0 else min(len(os.sched_getaffinity(0)), MOST)
     try:
         context = tls_context(options.certificate, options.key)
-        asyncio.run(_until_stopped(service, context, options.address, options.port))
+        listening = listen(options.address, options.port)
     except (OSError, ssl.SSLError) as error:
         LOG.error("%s", error)
         return 1
-    return 0
+    sweep(options.spool)
+
+    def work(parent: int) -> None:
+        service = Service(Published(options.snapshot, settle), options.spool)
+        service.published.load()
+        asyncio.run(_until_stopped(service, context, listening, parent))
+
+    return keep_working(work, count, f"listening on port {listening[0].getsockname()[1]}")

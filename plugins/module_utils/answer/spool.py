@@ -5,18 +5,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
 from typing import Any
 
 from ..errors import SiteError
-from .written import write_whole
+from .written import TEMPORARY, write_whole
 
 LIMIT = 256 * 1024
 """Bytes of one file of the spool: a few thousand entries."""
 TOLD_LIMIT = 4096
 """Characters of each text that a failed boot tells."""
+
+
+def sweep(directory: str) -> None:
+    """Remove what writers that were killed left in the spool; nobody writes there now."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(directory):
+            if name.endswith(TEMPORARY):
+                os.unlink(os.path.join(directory, name))
 
 
 class Spool:

@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 import os
+import threading
+
+TEMPORARY = ".new"
+"""How the name of a file ends that has not been renamed to its place yet."""
 
 
 def write_whole(path: str, content: bytes, mode: int = 0o640) -> None:
     """Replace `path` by `content`: a file of its own beside it, then one rename."""
-    temporary = f"{path}.new"
+    temporary = f"{path}.{os.getpid()}-{threading.get_ident()}{TEMPORARY}"
     with open(temporary, "wb") as stream:
         stream.write(content)
         os.fchmod(stream.fileno(), mode)

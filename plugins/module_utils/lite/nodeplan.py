@@ -46,6 +46,8 @@ STATE_VIEW = "system/state"
 """The node's state once more, below /.statelite: there only when a step has its place in it."""
 
 LONGEST_WAIT = 3600
+ANY_NODE = "\0"
+"""Stands for the node's name where nodes share what was placed: no name has it."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -161,8 +163,12 @@ def join_options(*texts: str) -> str:
 
 def _level_options(site: Site, level: Level) -> str:
     """Return how a level is mounted: the site's options, its attribute-cache time, the row's mntopts; always read-only."""
-    actimeo = site.setting("liteactimeo", SETTINGS["liteactimeo"])
-    return join_options(site.setting("litelevelopts", LEVEL_OPTIONS), f"actimeo={actimeo}", level.mntopts, "ro")
+
+    def joined() -> str:
+        actimeo = site.setting("liteactimeo", SETTINGS["liteactimeo"])
+        return join_options(site.setting("litelevelopts", LEVEL_OPTIONS), f"actimeo={actimeo}", level.mntopts, "ro")
+
+    return site.once(("level options", level.mntopts), joined)
 
 
 def _state_warning(state: State | None, node: str) -> Iterable[str]:
@@ -252,6 +258,29 @@ def _said(option: tuple[str, str] | None) -> str:
     return f"{option[0]} by {option[1]}" if option else "not listed"
 
 
+class Common(NamedTuple):
+    """What the plans of all nodes of an image with one layout have in common, in one revision of the tables."""
+
+    layout: Layout
+    steps: Sequence[Step]
+    copies: Sequence[str]
+    pending: Sequence[str]
+
+    def steps_of(self, node: str) -> list[Step]:
+        """Return the steps of one node."""
+        begin, own = f"persistent/{ANY_NODE}", f"persistent/{node}"
+        return [step._replace(place=own + step.place[len(begin) :]) if step.place.startswith(begin) else step for step in self.steps]
+
+
+def common_of(site: Site, image: Image, layout: Layout) -> Common:
+    """Return the common part, made once for a view of the site. It holds the layout, so that no other one is ever taken for it."""
+
+    def make() -> Common:
+        return Common(layout, place_steps(layout.entries, ANY_NODE), _copies(site, image), _pending(site, image, layout))
+
+    return site.once(("common plan", image.name, id(layout)), make)
+
+
 def compile_plan(site: Site, node: str, layout: Layout, image: Image, generation: str) -> NodePlan:
     """Return the boot plan of `node` from the entries its image is laid out for and the live tables.
 
@@ -291,6 +320,7 @@ def compile_plan(site: Site, node: str, layout: Layout, image: Image, generation
         mend = f"Write seconds from 1 to {LONGEST_WAIT}, or remove the row"
         faults.append(Fault("table site, litelevelwait", f"{level_wait!r} is no number of seconds", mend))
     raise_faults(faults)
+    common = common_of(site, image, layout)
     return NodePlan(
         node=node,
         image=image.name,
@@ -305,11 +335,11 @@ def compile_plan(site: Site, node: str, layout: Layout, image: Image, generation
         state_options=join_options(site.setting("litestateopts", STATE_OPTIONS), state.mntopts) if state else "",
         state_required=any(entry.storage == "persistent" for entry in entries),
         levels=[(level, _level_options(site, level)) for level in levels],
-        steps=place_steps(entries, node),
+        steps=common.steps_of(node),
         stands=layout.satisfied,
         bridges=layout.bridges,
-        copies=_copies(site, image),
+        copies=common.copies,
         disk=disk,
         level_wait=level_wait,
-        notes=[*_state_warning(state, node), *_pending(site, image, layout)],
+        notes=[*_state_warning(state, node), *common.pending],
     )

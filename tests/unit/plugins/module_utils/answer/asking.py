@@ -34,10 +34,10 @@ Question = tuple[str, ...]
 class Serving:
     """The service of one snapshot, listening on a port of this machine until it is stopped."""
 
-    def __init__(self, snapshot: Path, spool: Path, pki: Path) -> None:
+    def __init__(self, snapshot: Path, spool: Path, pki: Path, processes: int = 0) -> None:
         spool.mkdir(parents=True, exist_ok=True)
         words = ["--snapshot", str(snapshot), "--certificate", str(pki / "server.pem"), "--key", str(pki / "server.key")]
-        words += ["--spool", str(spool), "--address", "127.0.0.1", "--port", "0"]
+        words += ["--spool", str(spool), "--address", "127.0.0.1", "--port", "0", "--processes", str(processes)]
         self.log = spool / "log"
         self.log.write_bytes(b"")
         with self.log.open("ab") as log:
@@ -54,6 +54,16 @@ class Serving:
             time.sleep(0.02)
         self.stop()
         raise AssertionError(f"the service does not listen: {self.log.read_text()}")
+
+    def processes(self) -> list[int]:
+        """Return the process that was started, and those that it has started."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [self.process.pid, *map(int, children)]
+
+    def peak(self) -> int:
+        """Return the MiB that all of them have taken together at their highest, what they share counted for each."""
+        status = [Path(f"/proc/{process}/status").read_text() for process in self.processes()]
+        return sum(int(re.search(r"VmHWM:\s*(\d+) kB", text).group(1)) for text in status) // 1024
 
     def stop(self) -> int:
         """End the service as systemd does; return its status."""

@@ -29,6 +29,13 @@ def make_pki(directory: Path) -> Path:
     return directory
 
 
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
 class Answering:
     """The answer service on a port of this machine, in a thread; `stop` and `start` as often as a test wants."""
 
@@ -42,22 +49,27 @@ class Answering:
     def start(self) -> Answering:
         ready = threading.Event()
 
+        listening = server.listen(["127.0.0.1"], self.port)
+        self.port = listening[0].getsockname()[1]
+
         def run() -> None:
             self._loop = asyncio.new_event_loop()
-            listening = self._loop.run_until_complete(server.start(self.service, self.context, ["127.0.0.1"], self.port))
-            self.port = listening.sockets[0].getsockname()[1]
-            ready.set()
+            self._loop.call_soon(self.service.open, self.context, listening)
+            self._loop.call_soon(ready.set)
             self._loop.run_forever()
-            listening.close()
-            for task in asyncio.all_tasks(self._loop):
-                task.cancel()
-            self._loop.run_until_complete(asyncio.sleep(0.05))
+            self._loop.run_until_complete(self._closed())
+            for each in listening:
+                each.close()
             self._loop.close()
 
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
         assert ready.wait(10)
         return self
+
+    async def _closed(self) -> None:
+        if self.service.reception is not None:
+            self.service.reception.close()
 
     def stop(self) -> None:
         if self._loop is not None:

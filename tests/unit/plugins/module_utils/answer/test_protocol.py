@@ -54,8 +54,8 @@ def test_what_is_no_request_is_refused(text: bytes) -> None:
 def test_requests_are_cut_apart_at_their_end_tags() -> None:
     one = b"<xcatrequest><command>litefile</command></xcatrequest>"
     two = b"\n<xcatrequest><command>litetree</command></xcatrequest>"
-    assert protocol.split_request(one + two) == (one, two)
-    assert protocol.split_request(one[:-1]) is None
+    assert protocol.end_of_request(one + two) == len(one)
+    assert protocol.end_of_request(one[:-1]) == 0
 
 
 def test_entities_controls_and_unicode_are_written_as_they_must() -> None:
