@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import elsewhere
 import mirror
 import network
 import places
@@ -124,9 +125,12 @@ def machines_boot(box: Box, run: Path, progress: Progress, ends: ExitStack) -> l
     for machine in machines.values():
         ends.callback(machine.stop)
         machine.start()
+    outcomes = {}
     for osarch, machine in machines.items():
         with progress.stage(f"{machine.name} ({osarch}) boots", machine.console):
             facts.append(seen.of_the_boot(talk.wait_until_up(machine, BOOT_LIMIT), osarch))
+        outcomes[osarch] = f"{'booted' if facts[-1].holds else 'NOT booted'} in tests/cross: {facts[-1].seen}"
+    elsewhere.tell(outcomes)
     for osarch, machine in machines.items():
         with progress.stage(f"{machine.name} is asked what it is", box.commands):
             facts += seen.of_the_node(talk, machine, osarch)

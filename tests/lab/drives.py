@@ -50,6 +50,15 @@ def make(box: Box, log: Path) -> dict[str, tuple[Drive, ...]]:
     return {"n1": (made["scratch"], made["precious"]), "n2": (made["moved"],)}
 
 
+def empty(box: Box, name: str) -> Drive:
+    """Return a new disk, kept under `name`, that the site lets be formatted."""
+    file = box.directory / "drives" / f"{name}.img"
+    file.parent.mkdir(exist_ok=True)
+    with file.open("wb") as stream:
+        stream.truncate(SIZE)
+    return Drive("scratch", file)
+
+
 def digest(drive: Drive) -> str:
     """Return a digest of every byte of a disk."""
     return sha256(drive.file.read_bytes()).hexdigest()

@@ -8,9 +8,13 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import NamedTuple
 
+import elsewhere
 from converge import ask, converge, play
+from drives import empty
 from lab import Lab
 from places import LAB
 from processes import LabError
@@ -23,103 +27,145 @@ MACHINES = LAB / "matrix.yml"
 TAGS = "tables,pxe,nodeset,nfs_exports"
 LIMIT = 900
 ARRIVAL = 60
-"""Seconds that a report may take to arrive when the node has said that it is done."""
+"""Seconds that a report may take to arrive when the node has said that it is done, and a boot file to come back after it."""
 
 DONE = re.compile(r"STATELITE node=\S+ image=(\S+) generation=(\S+) plan=(\S+) done=(\d+) failed=(\d+)")
+GOOD = rf"{IMAGE} generation \d+, \d+ entries, failed 0, reported"
+STATELITE, STATELESS = "statelite, root on NFS", "stateless, image over HTTP"
+BIOS, EFI, EFI_HTTP = "BIOS, x86_64", "UEFI, x86_64", "UEFI HTTP boot, x86_64"
 
 
 class Boot(NamedTuple):
-    """One line of the matrix: the node of matrix.yml with its method, the machine that it is, the state that nodeset gives it."""
+    """One line of the matrix: the node of matrix.yml, its method, the machine that it is, what it boots into.
+
+    With `asked` nodeset is run for it before, `once` for one boot only; else it boots what it has.
+    """
 
     node: str
     method: str
     machine: str
-    root: str = "statelite"
+    root: str = STATELITE
+    asked: bool = True
+    once: bool = False
 
     @property
     def title(self) -> str:
         """What the fact is called."""
-        kind = {"statelite": "statelite, root on NFS", "netboot": "stateless, image over HTTP"}[self.root]
-        return f"{self.machine}, {self.method}: {kind}"
+        return f"{self.method:30} {self.machine:24} {self.root}"
+
+    @property
+    def state(self) -> str:
+        """What nodeset is asked for."""
+        return f"{'netboot' if self.root == STATELESS else 'statelite'}={IMAGE}"
 
 
-ALL = (
-    Boot("m1", "xnba, script over HTTP", "BIOS"),
-    Boot("m2", "grub2", "UEFI x86_64"),
-    Boot("m3", "xnba, iPXE by TFTP", "UEFI x86_64"),
-    Boot("m4", "grub2-http, UEFI HTTP boot", "UEFI x86_64, HTTP"),
-    Boot("m5", "pxe", "BIOS", "netboot"),
-    Boot("m1", "xnba, script over HTTP", "BIOS", "netboot"),
-    Boot("m2", "grub2", "UEFI x86_64", "netboot"),
+GRUB = Boot("m2", "grub2, all by TFTP", EFI)
+"""What every test of the lab boots too."""
+
+ONCE = Boot("m5", "pxe, pxelinux", BIOS, STATELESS, once=True)
+ROUNDS = (
+    (Boot("m1", "xnba, script over HTTP", BIOS), GRUB),
+    (Boot("m3", "xnba, iPXE by TFTP", EFI), Boot("m4", "grub2-http, GRUB by HTTP", EFI_HTTP)),
+    (Boot("m4", "grub2-http, GRUB by TFTP", EFI), ONCE),
+    (Boot("m5", "pxe, pxelinux", BIOS, asked=False), Boot("m1", "xnba, script over HTTP", BIOS, STATELESS)),
+    (Boot("m2", "grub2, all by TFTP", EFI, STATELESS), Boot("m4", "grub2-http, GRUB by HTTP", EFI_HTTP, STATELESS)),
+    (Boot("m3", "xnba, iPXE by TFTP", EFI, STATELESS), Boot("m4", "grub2-http, GRUB by TFTP", EFI, STATELESS)),
 )
+"""Boots side by side. m5 boots the stateless image once, and then again what it had: nobody runs nodeset for it in between."""
 
 
 def matrix(lab: Lab) -> bool:
-    """Make the site and boot every line of the matrix, two at a time; return whether all did."""
+    """Make the site and boot every line of the matrix, two at a time; return whether all did that can here."""
     log = lab.run / "converge-1.log"
     with lab.progress.stage("the site playbook converges a bare machine, image and all", log):
         lab.box.put(LAB / "content")
         converge(lab.box, log)
-    machines_are_declared(lab)
-    with lab.progress.stage("the image is packed", lab.run / "modules.log"):
-        ask(lab.box, "packimage", {"image": IMAGE})
-    machines: dict[str, Node] = {}
-    by_root = [boot for boot in ALL if boot.root == "statelite"], [boot for boot in ALL if boot.root == "netboot"]
-    for boots in by_root:
-        for first in range(0, len(boots), 2):
-            pair_boots(lab, machines, *boots[first : first + 2])
-    text = "\n".join(f"{fact.title:60} {'booted' if fact.holds else 'NOT booted'}: {fact.seen}" for fact in lab.facts)
+    with lab.progress.stage("the image is packed for stateless nodes", lab.run / "modules.log"):
+        lab.box.command("apt-get install --yes --quiet cpio zstd", limit=120)
+        ask(lab.box, "packimage", {"image": IMAGE, "compress": "zstd"})
+    machines = Machines(lab)
+    machines.are_declared()
+    for boots in ROUNDS:
+        machines.boot(boots)
+        if ONCE in boots:
+            machines.has_its_own_again(ONCE.node)
+    lines = [
+        f"{'ok' if fact.holds else 'FAIL':4}  {fact.title:82} {'booted' if fact.holds else 'NOT booted'}: {fact.seen}" for fact in lab.facts
+    ]
+    text = "\n".join([*lines, *elsewhere.lines()])
     (lab.run / "facts.txt").write_text(f"{text}\n", encoding="utf-8")
     print("", text, "", sep="\n", flush=True)
     return all(fact.holds for fact in lab.facts)
 
 
-def machines_are_declared(lab: Lab) -> None:
-    """Converge the site with the machines of matrix.yml, without its images."""
-    log = lab.run / "converge-matrix.log"
-    with lab.progress.stage("the site gets machines that boot by other methods", log):
-        play(lab.box, log, PLAYBOOK, ["--tags", TAGS, "--inventory", str(MACHINES)])
+class Machines:
+    """The machines of matrix.yml: each is there from its first boot on."""
 
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.known: dict[str, Node] = {}
 
-def pair_boots(lab: Lab, known: dict[str, Node], *boots: Boot) -> None:
-    """Switch machines on, side by side, and note for each whether it booted, or why not."""
-    for boot in boots:
-        ask(lab.box, "nodeset", {"noderange": boot.node, "state": f"{boot.root}={IMAGE}"})
-        lab.box.command(f"rm -f {SPOOL}/{boot.node}.json {SPOOL}/{boot.node}.failure.json")
-        if boot.node not in known:
-            known[boot.node] = machine_of(lab, boot)
-    machines = [(boot, known[boot.node]) for boot in boots]
-    try:
-        for _boot, machine in machines:
-            machine.start()
-        for boot, machine in machines:
-            with lab.progress.stage(boot.title, machine.console):
-                lab.saw(boot.title, boot.node, what_came(lab, boot, machine), rf"{IMAGE} generation \d+, \d+ entries, failed 0, reported")
-    finally:
-        for _boot, machine in machines:
-            machine.stop()
+    def are_declared(self) -> None:
+        """Converge the site with the machines of matrix.yml, without its images."""
+        log = self.lab.run / "converge-matrix.log"
+        with self.lab.progress.stage("the site gets machines that boot by other methods", log):
+            play(self.lab.box, log, PLAYBOOK, ["--tags", TAGS, "--inventory", str(MACHINES)])
 
+    def boot(self, boots: Sequence[Boot]) -> None:
+        """Switch machines on, side by side, and note for each whether it booted, or why not."""
+        with ExitStack() as ends:
+            for boot in boots:
+                ends.callback(self.switch_on(boot).stop)
+            for boot in boots:
+                self.came_up(boot)
 
-def machine_of(lab: Lab, boot: Boot) -> Node:
-    """Return the machine of a line of the matrix, switched off."""
-    number = int(boot.node[1:])
-    named = boot.node, f"52:54:00:77:01:{number:02x}", f"10.77.0.{100 + number}", lab.run
-    machine: Node = EfiNode(*named) if boot.machine.startswith("UEFI") else Node(*named)
-    if isinstance(machine, EfiNode):
-        machine.over_http = "HTTP" in boot.machine
-    return machine
+    def switch_on(self, boot: Boot) -> Node:
+        """Have the node of a line boot what the line says, and return its machine, switched on."""
+        if boot.asked:
+            words = {"noderange": boot.node, "state": boot.state, **({"once": True, "expires": "2h"} if boot.once else {})}
+            ask(self.lab.box, "nodeset", words)
+        self.lab.box.command(f"rm -f {SPOOL}/{boot.node}.json {SPOOL}/{boot.node}.failure.json")
+        machine = self.known.get(boot.node) or self.machine_of(boot)
+        self.known[boot.node] = machine
+        if isinstance(machine, EfiNode):
+            machine.over_http = boot.machine == EFI_HTTP
+        machine.start()
+        return machine
 
+    def machine_of(self, boot: Boot) -> Node:
+        """Return the machine of a line of the matrix, switched off."""
+        number = int(boot.node[1:])
+        named = boot.node, f"52:54:00:77:01:{number:02x}", f"10.77.0.{100 + number}", self.lab.run, (empty(self.lab.box, boot.node),)
+        return Node(*named) if boot.machine == BIOS else EfiNode(*named)
 
-def what_came(lab: Lab, boot: Boot, machine: Node) -> str:
-    """Wait for what the node's agent says and for its report; return both in words, or why there is nothing."""
-    try:
-        done = machine.wait_for(DONE.pattern, LIMIT)
-    except LabError as error:
-        return f"not booted: {str(error).splitlines()[-1]}"
-    deadline = time.monotonic() + ARRIVAL
-    report: dict[str, object] = {}
-    while not report and time.monotonic() < deadline:
-        report = json.loads(lab.box.command(f"cat {SPOOL}/{boot.node}.json 2>/dev/null || echo '{{}}'"))
-        time.sleep(1)
-    arrived = "reported" if report.get("node") == boot.node else "not reported"
-    return f"{done[1]} generation {done[2]}, {done[4]} entries, failed {done[5]}, {arrived}"
+    def came_up(self, boot: Boot) -> None:
+        """Note whether the machine of a line, which is on, comes up."""
+        machine = self.known[boot.node]
+        with self.lab.progress.stage(boot.title, machine.console):
+            self.lab.saw(boot.title, boot.node, self.what_came(boot, machine), GOOD)
+
+    def what_came(self, boot: Boot, machine: Node) -> str:
+        """Wait for what the node's agent says and for its report; return both in words, or why there is nothing."""
+        try:
+            done = machine.wait_for(DONE.pattern, LIMIT)
+        except LabError as error:
+            return f"not booted: {str(error).splitlines()[-1]}"
+        deadline = time.monotonic() + ARRIVAL
+        report: dict[str, object] = {}
+        while not report and time.monotonic() < deadline:
+            report = json.loads(self.lab.box.command(f"cat {SPOOL}/{boot.node}.json 2>/dev/null || echo '{{}}'"))
+            time.sleep(1)
+        arrived = "reported" if report.get("node") == boot.node else "not reported"
+        return f"{done[1]} generation {done[2]}, {done[4]} entries, failed {done[5]}, {arrived}"
+
+    def has_its_own_again(self, node: str) -> None:
+        """Note that what a node booted once is over by its report: its boot file says again what it said, and nothing is recorded."""
+        command = f"head -n 1 /tftpboot/pxelinux.cfg/{node}; ls /etc/statelite/boot-once.json 2>&1"
+        deadline = time.monotonic() + ARRIVAL
+        with self.lab.progress.stage(f"what {node} booted once is over by its report", self.lab.box.commands):
+            while True:
+                seen = " | ".join(self.lab.box.command(f"{command}; true").splitlines())
+                if "No such file" in seen or time.monotonic() > deadline:
+                    break
+                time.sleep(1)
+        self.lab.saw("once, by nodeset: its boot file is its own again when it has reported", node, seen, r"#statelite .* No such file.*")
