@@ -70,6 +70,13 @@ def parse_postinstall(text: str, where: str) -> tuple[list[list[str]], list[Faul
     return scripts, faults
 
 
+NOT_TAKEN = {
+    "kerneldir": "Put the kernel's package into otherpkgdir, name it in otherpkglist, and its version in kernelver",
+    "driverupdatesrc": "Put the drivers' packages into otherpkgdir, name them in otherpkglist, and the drivers in netdrivers",
+}
+"""Columns by which the original brings files that no package has, and what to do here."""
+
+
 def _row_faults(image: Image) -> list[Fault]:
     """Return what is missing or unknown in the rows themselves."""
     where = f"table osimage, imagename {image.name}"
@@ -84,6 +91,10 @@ def _row_faults(image: Image) -> list[Fault]:
     if image.osvers and family(image.osvers) not in known_families():
         mend = f"genimage builds {', '.join(known_families())}"
         faults.append(Fault(f"{where}, column osvers", f"'{image.osvers}' has no installer", mend))
+    linux = f"table linuximage, imagename {image.name}"
+    for column, mend in NOT_TAKEN.items():
+        if image.column(column):
+            faults.append(Fault(f"{linux}, column {column}", "only packages come into an image", f"{mend}; leave {column} unset"))
     return faults
 
 

@@ -38,7 +38,6 @@ OPTIONS: Mapping[str, str] = {
     "-g": "krpmver",
     "-m": "provmethod",
     "--permission": "permission",
-    "--kerneldir": "kerneldir",
     "--env": "environvar",
     "--srcdir": "pkgdir",
     "--pkglist": "pkglist",
@@ -46,7 +45,6 @@ OPTIONS: Mapping[str, str] = {
     "--otherpkglist": "otherpkglist",
     "--postinstall": "postinstall",
     "--rootimgdir": "rootimgdir",
-    "--driverupdatesrc": "driverupdatesrc",
 }
 """Options of the command and the columns that they carry, in the original's order (behaviour.md f.1)."""
 

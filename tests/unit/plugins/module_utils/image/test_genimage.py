@@ -224,6 +224,15 @@ def test_each_distribution_is_told_to_leave_the_boot_interface_alone(osvers: str
     assert [file.path for file in interface_files(image)] == [f"/etc/sysconfig/{directory}ifcfg-e1"]
 
 
+def test_columns_that_bring_files_of_no_package_are_refused_and_not_passed_over(made: Made) -> None:
+    made.linuximage.update(driverupdatesrc="dud:/install/drivers.img", kerneldir="/install/kernels")
+    with pytest.raises(SiteError) as refused:
+        made.plan()
+    places = {fault.where.rpartition(" ")[2]: fault.mend for fault in refused.value.faults}
+    assert sorted(places) == ["driverupdatesrc", "kerneldir"]
+    assert places["kerneldir"].endswith("leave kerneldir unset")
+
+
 def test_networkmanager_is_told_where_a_release_has_nothing_else() -> None:
     image = Image("i", {"imagename": "i", "osvers": "rocky10.1", "nodebootif": "e1", "otherifce": "e2,ib0"}, "/install")
     files = {file.path.removeprefix("/etc/NetworkManager/"): file for file in interface_files(image)}
