@@ -14,12 +14,14 @@ import levels
 import manager
 import memory
 import predictions
+import rebuilding
 import reports
 import update
 import volumes
 from converge import RECAP, converge, play
 from facts import conclude
 from lab import Lab
+from matrix import GRUB, Machines
 from places import LAB
 from processes import LabError
 from qemu import Node
@@ -28,6 +30,7 @@ BOOT_LIMIT = 600
 OFF_LIMIT = 240
 ABSENT = 60
 """Seconds that the answer service stays away from a node that asks for it."""
+POWEROFF = "systemctl --no-block poweroff"
 DONE = r"STATELITE node="
 """What a node's agent says at its end."""
 SERVICE = "statelite-answer.service"
@@ -45,7 +48,10 @@ def demo(lab: Lab) -> bool:
 
 
 def test(lab: Lab) -> bool:
-    """Play the demonstration and look at more on its way: killed builds, boot reports, missing levels, a service that is away, copies."""
+    """Play the demonstration and look at more on its way: killed builds, boot reports, missing levels, a service that is away, copies.
+
+    At the end, side by side, one node boots stateless and another machine by UEFI and GRUB 2.
+    """
     two_nodes_boot(lab)
     image_is_rebuilt(lab, killing=True)
     levels.optional_ones_go_missing(lab)
@@ -63,7 +69,15 @@ def test(lab: Lab) -> bool:
     sample_tables_fit(lab)
     with lab.progress.stage("n2 powers itself off", lab.second.console):
         switch_off(lab, lab.second)
-    memory.stateless_boots(lab, lab.second)
+    lab.first.stop()
+    efi = Machines(lab)
+    efi.are_declared()
+    machine = efi.switch_on(GRUB)
+    try:
+        memory.stateless_boots(lab, lab.second)
+        efi.came_up(GRUB)
+    finally:
+        machine.stop()
     return conclude(lab.facts, lab.run)
 
 
@@ -78,13 +92,16 @@ def in_memory(lab: Lab) -> bool:
 
 
 def by_network_manager(lab: Lab) -> bool:
-    """Boot and look at the same two nodes with an image that gets addresses by NetworkManager alone; one of them stateless too."""
+    """Boot and look at the same two nodes with an image that gets addresses by NetworkManager alone; once more in a rebuild loop."""
     two_nodes_boot(lab, manager.alone)
     manager.of_running_nodes(lab)
     manager.of_the_lease(lab)
-    with lab.progress.stage("n2 powers itself off", lab.second.console):
-        switch_off(lab, lab.second)
-    memory.stateless_boots(lab, lab.second)
+    with lab.progress.stage("both nodes power themselves off", lab.second.console):
+        for node in lab.nodes:
+            lab.talk.run(node, POWEROFF)
+        for node in lab.nodes:
+            node.wait_off(OFF_LIMIT)
+    rebuilding.both_boot(lab, memory.BOOT_LIMIT)
     return conclude(lab.facts, lab.run)
 
 
@@ -165,7 +182,7 @@ def first_node_is_up_again(lab: Lab) -> None:
 
 def switch_off(lab: Lab, node: Node) -> None:
     """Let a node power itself off."""
-    lab.talk.run(node, "systemctl --no-block poweroff")
+    lab.talk.run(node, POWEROFF)
     node.wait_off(OFF_LIMIT)
 
 

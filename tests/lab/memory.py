@@ -13,6 +13,7 @@ from lab import Lab
 from qemu import Node
 
 IMAGE = "debian12-compute"
+PACKED_AS = {"image": IMAGE, "method": "cpio", "compress": "zstd"}
 BOOT_LIMIT = 900
 ROOTLIMIT = 720
 """Megabytes that the stateless node's root may take: less than half of its memory, which is what it would be otherwise."""
@@ -50,12 +51,11 @@ def stateless_boots(lab: Lab, node: Node) -> None:
 
 def stateless_is_set(lab: Lab, node: Node) -> None:
     """Pack the statelite image for stateless nodes, twice, and have the node boot it next."""
-    words = {"image": IMAGE, "method": "cpio", "compress": "zstd"}
     with lab.progress.stage(f"the image is packed for stateless nodes, and nodeset has {node.name} boot it", lab.run / "modules.log"):
         # The role image installs them where an image is for such nodes; this one is for others too.
         lab.box.command("apt-get install --yes --quiet cpio zstd", limit=120)
-        packed = ask(lab.box, "packimage", words)
-        again = ask(lab.box, "packimage", words)
+        packed = ask(lab.box, "packimage", PACKED_AS)
+        again = ask(lab.box, "packimage", PACKED_AS)
         row = ask(lab.box, "osimage_info", {"imagename": [IMAGE]})["rows"][0]
         limited = dict(row["linux"], addkcmdline=f"{row['linux']['addkcmdline']} rootlimit={ROOTLIMIT}m")
         ask(lab.box, "osimage", {"rows": [dict(row, linux=limited)]})
