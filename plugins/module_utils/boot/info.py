@@ -16,7 +16,7 @@ from ..apply.addresses import local_addresses
 from ..apply.files import read_bytes
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import image_of
-from ..nodes.noderange import expand
+from ..nodes.noderange import expand, read_names
 from ..nodes.reports import SPOOL
 from ..nodes.site import Site
 from ..tables.store import DEFAULT_SITE, open_store
@@ -40,7 +40,7 @@ def read_info(params: Mapping[str, Any], warn: Callable[[str], None]) -> dict[st
     """
     with open_store(params["site"]) as store:
         site = Site(store.tables(), local_addresses())
-    nodes = expand(site, params["noderange"])
+    nodes = expand(site, params["noderange"], read_names)
     planner = Planner(site, warn)
     told = {node: _standing(planner, node) for node in nodes}
     pending = overrides.read(overrides.path_in(os.path.dirname(record_path(params["site"]))))

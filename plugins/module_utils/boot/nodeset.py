@@ -13,7 +13,7 @@ from ..apply.addresses import local_addresses
 from ..apply.signing import site_keys
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import image_of, osimage
-from ..nodes.noderange import expand
+from ..nodes.noderange import expand, read_names
 from ..nodes.servers import own_nodes, own_view
 from ..nodes.site import Site
 from ..tables.address import site_directory
@@ -155,7 +155,7 @@ def plan(
     Raises SiteError with every fault of every node and image.
     """
     asked = parse_state(state)
-    nodes = expand(site, noderange, _read_text)
+    nodes = expand(site, noderange, read_names)
     if asked.reboot:
         warn("reboot4deploy is not used: the boot files are the same without it")
     once = once or Once()
@@ -236,11 +236,6 @@ def _not_copied(directories: Sequence[BootFiles]) -> list[Fault]:
         for each in directories
         for name in each.copied
     ]
-
-
-def _read_text(path: str) -> str:
-    with open(path, encoding="utf-8") as stream:
-        return stream.read()
 
 
 def _finished(planner: Planner, database: str, recorded: Mapping[str, Mapping[str, Paths]]) -> NodesetPlan:

@@ -18,7 +18,7 @@ from ..apply.removal import mounts_under, remove_tree
 from ..apply.withdrawn import Withdrawal, history, mark_of, marked, withdrawn
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import Image, images, osimage
-from ..nodes.noderange import expand
+from ..nodes.noderange import expand, read_names
 from ..nodes.reports import SPOOL, spooled_boots
 from ..nodes.site import Site
 from ..tables.store import DEFAULT_SITE, open_store
@@ -236,7 +236,7 @@ def plan_prune(params: Mapping[str, Any]) -> PrunePlan:
     if params["keep"] < 1:
         raise SiteError.of("keep", f"{params['keep']} would keep no generation", "Keep at least 1")
     view, path, image, names = read_site(params)
-    dead = frozenset(expand(view, params["dead"])) if params["dead"] else frozenset()
+    dead = frozenset(expand(view, params["dead"], read_names)) if params["dead"] else frozenset()
     reasons = reasons_of(image.rootimgdir, holders_of(image.rootimgdir, names, path, params["spool"]), params["keep"], dead)
     going = [generation for generation in generations(image.rootimgdir) if not reasons[generation.number or 0]]
     raise_faults(

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..apply.addresses import local_addresses
 from ..errors import Fault, SiteError, raise_faults
-from ..nodes.noderange import expand
+from ..nodes.noderange import expand, read_names
 from ..nodes.site import Site
 from ..tables.columns import Row, clean
 from ..tables.options import site_option
@@ -184,7 +184,7 @@ def _read_view(params: Mapping[str, Any], tables: Tables, places: Places) -> dic
     generation = "" if params["generation"] is None else str(params["generation"])
     site = Site(tables, own)
     sight = Sight(site, places, generation=generation)
-    nodes = expand(site, params["noderange"])
+    nodes = expand(site, params["noderange"], read_names)
     wanted = None
     if params["proposed"] is not None:
         proposed = Site(with_proposed(tables, params["proposed"]), own)

@@ -17,7 +17,7 @@ from ..tables.store import open_store
 from ..tables.things import LITEFILE, LITETREE, Thing
 from .images import Image, image_of, osimage, rows_for_image
 from .mounts import levels_of, state_of
-from .noderange import expand
+from .noderange import expand, read_names
 from .site import Site
 
 BLANK = "tmpfs,rw"
@@ -132,7 +132,7 @@ def _of_nodes(site: Site, noderange: str) -> list[tuple[str, Image]]:
     """Return each node of a noderange with its image; raises SiteError with every node that has none."""
     found: list[tuple[str, Image]] = []
     faults: list[Fault] = []
-    for node in expand(site, noderange):
+    for node in expand(site, noderange, read_names):
         try:
             found.append((node, osimage(site, image_of(site, node))))
         except SiteError as error:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from ..errors import Fault, SiteError, raise_faults
 from ..tables.store import DEFAULT_SITE, open_store
-from .noderange import expand
+from .noderange import expand, read_names
 from .site import Site
 
 SPOOL = "/var/spool/statelite/reports"
@@ -42,7 +42,7 @@ def _names(spool: str) -> list[str]:
     return sorted({name[: -len(FAILURE if name.endswith(FAILURE) else GOOD)] for name in ours})
 
 
-def _file(node: str) -> str:
+def file_of(node: str) -> str:
     """Return how the names of a node's files in the spool begin."""
     return node.replace("/", "_")
 
@@ -71,6 +71,12 @@ def _moment(seconds: Any) -> str | None:
         return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (OverflowError, ValueError, OSError):
         return None
+
+
+def _received(document: Document) -> float:
+    """Return when a server was told, 0 without a time."""
+    seconds = document.get("received")
+    return float(seconds) if isinstance(seconds, (int, float)) else 0.0
 
 
 def _failed(report: Mapping[str, Any], what: str, name: str) -> list[Document]:
@@ -102,6 +108,8 @@ def _disk(report: Mapping[str, Any]) -> Document:
 
 def told_of(node: str, good: Document, failure: Document) -> Document:
     """Return what is known of a node: `state` is booted, failing (it failed since its last good boot) or unknown."""
+    if 0 < _received(failure) < _received(good):
+        failure = {}  # told to one server before that boot, which was told to another one
     report = good.get("report")
     report = report if isinstance(report, dict) else {}
     state = "failing" if failure else "booted" if good else "unknown"
@@ -168,6 +176,17 @@ def spooled_boots(spool: str) -> list[tuple[str, str, str]]:
     return found
 
 
+def of_nodes(spool: str, names: Iterable[str]) -> list[Document]:
+    """Return what is known of each node; raises SiteError with every file that is no report."""
+    faults: list[Fault] = []
+    nodes = []
+    for name in names:
+        place = os.path.join(spool, file_of(name))
+        nodes.append(told_of(name, _read(place + GOOD, faults), _read(place + FAILURE, faults)))
+    raise_faults(faults)
+    return nodes
+
+
 def read_reports(params: Mapping[str, Any], _warn: Callable[[str], None]) -> dict[str, Any]:
     """Return how the nodes of a noderange booted, or all nodes of the site; of no node is what a removed one left in the spool."""
     spool = params["spool"]
@@ -175,14 +194,9 @@ def read_reports(params: Mapping[str, Any], _warn: Callable[[str], None]) -> dic
     with open_store(params["site"]) as store:
         site = Site(store.tables())
     declared = site.nodes()
-    names = sorted(declared) if params["noderange"] is None else list(expand(site, params["noderange"]))
-    of_no_node = [] if params["noderange"] is not None else sorted(set(spooled) - {_file(name) for name in declared})
-    faults: list[Fault] = []
-    nodes = []
-    for name in names:
-        place = os.path.join(spool, _file(name))
-        nodes.append(told_of(name, _read(place + GOOD, faults), _read(place + FAILURE, faults)))
-    raise_faults(faults)
+    names = sorted(declared) if params["noderange"] is None else list(expand(site, params["noderange"], read_names))
+    of_no_node = [] if params["noderange"] is not None else sorted(set(spooled) - {file_of(name) for name in declared})
+    nodes = of_nodes(spool, names)
     wrong = [told["node"] for told in nodes if told["state"] != "booted" or told["failures"]]
     remarks = [f"{name}: no node of the site; {spool} has files of it\n" for name in of_no_node]
     text = "".join([*(text_of(told) for told in nodes), *remarks])
