@@ -200,6 +200,11 @@ def matrix(log: Log) -> int:
     return counted(log.run([venv("python"), "tests/lab", "matrix"], seen=True))
 
 
+def manager(log: Log) -> int:
+    """Boot two nodes whose initramfs has NetworkManager and no dhclient, and once more while their image is rebuilt over and over."""
+    return counted(log.run([venv("python"), "tests/lab", "manager"], seen=True))
+
+
 def demo(log: Log) -> None:
     log.run([venv("python"), "tests/lab", "demo"], seen=True)
 
@@ -299,6 +304,7 @@ FULL = (
     Stage("fuzz", fuzz_long, 3600),
     LAB,
     Stage("memory", memory, 2400),
+    Stage("manager", manager, 2400),
     Stage("guest", guest, 3600),
     Stage("thousands", thousands, 3600),
     Stage("cross", cross, 7200),
