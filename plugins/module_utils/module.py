@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from ansible.module_utils.basic import AnsibleModule
 
 from .errors import SiteError
+from .tables.address import echo_of
 
 DIFF_LIMIT = 200
 """Changes shown in a diff before only their count is given (style.md, A module)."""
@@ -54,7 +54,7 @@ def diff_of(lines: list[str], remarks: Sequence[str] = ()) -> dict[str, str]:
 
 
 def invocation_of(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options as they are echoed: bulk rows and file content only as counts, a URL without its user and password."""
+    """Return the options as they are echoed and logged: bulk rows and file content only as counts, a URL without what may be secret."""
     echoed: dict[str, Any] = {}
     for name, value in params.items():
         if name == "rows" and isinstance(value, list):
@@ -62,7 +62,7 @@ def invocation_of(params: Mapping[str, Any]) -> dict[str, Any]:
         elif name == "content" and isinstance(value, str):
             echoed[name] = f"{len(value)} characters"
         elif name == "site" and isinstance(value, str):
-            echoed[name] = re.sub(r"://[^/@]*@", "://...@", value)
+            echoed[name] = echo_of(value)
         else:
             echoed[name] = value
     return {"module_args": echoed}
@@ -83,13 +83,24 @@ def named(error: SiteError | OSError) -> SiteError:
     return SiteError.of(place, error.strerror or str(error), mend)
 
 
+class SiteModule(AnsibleModule):
+    """A module that writes to the machine's log what is echoed: Ansible would log every row, and a URL as it was given."""
+
+    def _log_invocation(self) -> None:
+        given, self.params = self.params, invocation_of(self.params)["module_args"]
+        try:
+            super()._log_invocation()
+        finally:
+            self.params = given
+
+
 def run(argument_spec: dict[str, Any], read_and_plan: Callable[..., Plan], **module_options: Any) -> None:
     """Run one module: build the plan from its options, show it, carry it out, exit.
 
     `read_and_plan` takes the option dictionary and a `warn` function and returns a Plan.
     Every SiteError becomes one failed task that lists all faults, and so does what the operating system refuses.
     """
-    module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True, **module_options)
+    module = SiteModule(argument_spec=argument_spec, supports_check_mode=True, **module_options)
     report: dict[str, Any] = {"invocation": invocation_of(module.params)}
     try:
         plan = read_and_plan(dict(module.params), module.warn)
@@ -109,7 +120,7 @@ def run(argument_spec: dict[str, Any], read_and_plan: Callable[..., Plan], **mod
 
 def run_info(argument_spec: dict[str, Any], read: Callable[..., dict[str, Any]], **module_options: Any) -> None:
     """Run one module that only reads; `read` takes the option dictionary and a `warn` function and returns the values."""
-    module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True, **module_options)
+    module = SiteModule(argument_spec=argument_spec, supports_check_mode=True, **module_options)
     report: dict[str, Any] = {"invocation": invocation_of(module.params)}
     try:
         report.update(read(dict(module.params), module.warn))

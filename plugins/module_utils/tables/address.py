@@ -71,6 +71,16 @@ def address_of(site: str) -> Address:
     return Address(path, path, directory)
 
 
+def echo_of(site: str) -> str:
+    """Return what may be shown of the option `site`, whatever stands in it: of a URL with a password only of what kind it is."""
+    try:
+        address = address_of(site)
+    except SiteError:
+        scheme, is_url, _rest = site.partition("://")
+        return f"{scheme}://..." if is_url else site
+    return address.shown if address.url else site
+
+
 def site_directory(site: str) -> str:
     """Return the directory of this machine that holds what belongs to the site besides its database: snapshot, keys, records."""
     return address_of(site).directory

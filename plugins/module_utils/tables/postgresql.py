@@ -45,6 +45,7 @@ ANEW = ("40001", "40P01")
 """States of an error that doing the transaction again may mend: a conflict with another one, or with what a replica replays."""
 ANSWERED = re.compile(r"FATAL:(?!.*(?:starting up|shutting down|recovery|not yet accepting|too many|connection slots))", re.DOTALL)
 """What the server says to who may not come in, now or later."""
+DOWN_MEND = f"See whether the server runs and lets this machine and role in. A password: {NO_SECRET[0].lower()}{NO_SECRET[1:]}"
 MENDS = {
     "55P03": f"Another writer has held it for {WAIT:.0f} s: wait for it to end, then run again",
     "42501": f"Let the role read (GRANT USAGE ON SCHEMA {SCHEMA}, SELECT ON ALL TABLES IN SCHEMA {SCHEMA}), or own the schema to write",
@@ -169,7 +170,7 @@ class PostgresqlDatabase:
         state = _state_of(error)
         if state is None:
             told = " ".join(str(error).split()) or type(error).__name__
-            mend = f"See whether the server runs and lets this machine and role in. A password: {NO_SECRET[0].lower()}{NO_SECRET[1:]}"
+            mend = MENDS["25006"] if "read-only" in told else DOWN_MEND
         else:
             told = " ".join(str(error.diag.message_primary).split())
             mend = MENDS.get(state, "See the log of the server")

@@ -6,17 +6,21 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible_collections.diskless.statelite.plugins.module_utils.tables import address, store
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.store import Store
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.postgresql import Server, SiteOnServer, servers
 
 
 class SiteInFile(type(Path())):
     """A site whose database is an SQLite file, at this path."""
+
+    kind = "sqlite"
 
     @property
     def shown(self) -> str:
@@ -36,6 +40,9 @@ class SiteInFile(type(Path())):
     def forget(self) -> None:
         """Take the database away, not what was published of it."""
         self.unlink()
+
+    def settled(self) -> None:
+        """Nothing to wait for: a process that is gone writes no more."""
 
     def dumped(self) -> bytes:
         """Return all that the database holds."""
@@ -57,25 +64,80 @@ class SiteInFile(type(Path())):
 
 
 @pytest.fixture(scope="session")
-def both() -> Iterator[tuple[Server, Server]]:
+def postgresql_servers() -> Iterator[tuple[Server, Server]]:
     """Give a running server and one that can be made its standby."""
     with servers() as made:
         yield made
 
 
 @pytest.fixture(scope="session")
-def server(both: tuple[Server, Server]) -> Server:
-    return both[0]
+def postgresql_server(postgresql_servers: tuple[Server, Server]) -> Server:
+    return postgresql_servers[0]
 
 
 @pytest.fixture
-def on_server(server: Server, tmp_path: Path) -> Iterator[SiteOnServer]:
+def on_server(postgresql_server: Server, tmp_path: Path) -> Iterator[SiteOnServer]:
     """Give a site that has a database on the server, which nobody wrote to yet."""
-    with server.database() as name:
-        yield SiteOnServer(server, name, tmp_path / "etc")
+    with postgresql_server.database() as name:
+        yield SiteOnServer(postgresql_server, name, tmp_path / "etc")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> SiteInFile | SiteOnServer:
     """Give a site that nobody wrote to yet, on each kind of database in turn."""
     return SiteInFile(tmp_path / "etc" / "site.db") if request.param == "sqlite" else request.getfixturevalue("on_server")
+
+
+ON_BOTH = {
+    "boot/test_nodetype_rows.py",
+    "boot/test_retention.py",
+    "boot/test_rollback.py",
+    "boot/test_seen.py",
+    "boot/test_signed.py",
+    "image/test_copycds.py",
+    "lite/test_liteimg.py",
+    "lite/test_node_view.py",
+    "lite/test_verify.py",
+    "nodes/test_queries.py",
+    "nodes/test_reports.py",
+    "serve/test_exports.py",
+}
+"""Tests that say no more of their site than that it is called site.db: they run on each kind of database."""
+
+OF_FILES = {
+    "test_a_database_that_was_brought_back_is_not_taken_for_the_one_that_was_seen",
+    "test_a_run_that_is_cut_off_is_finished_by_the_next",
+    "test_the_record_stands_beside_the_database_that_a_url_names",
+}
+"""Tests in them that copy the file, or name it by its URL."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test of these files twice."""
+    path = Path(metafunc.definition.fspath)
+    if "/".join(path.parts[-2:]) in ON_BOTH and metafunc.function.__name__ not in OF_FILES:
+        metafunc.parametrize("called_site", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def called_site(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have each site.db where it is, or its tables in a database of the server and all else where it is."""
+    with contextlib.ExitStack() as stack:
+        if getattr(request, "param", "sqlite") == "postgresql":
+            server = request.getfixturevalue("postgresql_server")
+            names: dict[str, str] = {}
+
+            def elsewhere(site: str) -> address.Address:
+                found = ORIGINAL(site)
+                if os.path.basename(found.site) != "site.db":
+                    return found
+                if found.site not in names:
+                    names[found.site] = stack.enter_context(server.database())
+                return ORIGINAL(server.url(names[found.site], Path(found.directory)))
+
+            for room in (address, store):
+                monkeypatch.setattr(room, "address_of", elsewhere)
+        yield
+
+
+ORIGINAL = address.address_of

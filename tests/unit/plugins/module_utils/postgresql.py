@@ -11,7 +11,6 @@ import os
 import pwd
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -41,6 +40,7 @@ local all stranger reject
 local all all trust
 local replication all trust
 """
+OTHERS = "FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
 PASSWORD = "geheim-17"
 PRIMARY, STANDBY = 5432, 5433
 SOON = 20.0
@@ -66,6 +66,7 @@ class Server:
         self.data = directory / f"data{port}"
         self.log = directory / f"log{port}"
         self._names = itertools.count()
+        self._free: list[str] = []
 
     def run(self, program: str, *words: str) -> None:
         """Run one of the server's programs to its end."""
@@ -123,18 +124,27 @@ class Server:
         return re.findall(rf"^\d+ {name} LOG:  statement: (.*)$", self.log.read_text(encoding="utf-8"), re.MULTILINE)
 
     @contextlib.contextmanager
-    def database(self, *words: str) -> Iterator[str]:
-        """Give the name of a database of the test's own."""
-        name = f"site{next(self._names)}"
-        with self.connected() as cursor:
-            cursor.execute(f"CREATE DATABASE {name} {' '.join(words)}")
+    def database(self) -> Iterator[str]:
+        """Give the name of a database of the test's own, without our tables; one that another test had is taken again."""
+        name = self._free.pop() if self._free else self.new()
         try:
             yield name
         finally:
             if not self.runs:
                 self.start()
-            with self.connected() as cursor:
-                cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            with self.connected(name) as cursor:
+                cursor.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()", (name,)
+                )
+                cursor.execute("DROP SCHEMA IF EXISTS statelite CASCADE")
+            self._free.append(name)
+
+    def new(self, *words: str) -> str:
+        """Make a database; return its name."""
+        name = f"site{next(self._names)}"
+        with self.connected() as cursor:
+            cursor.execute(f"CREATE DATABASE {name} {' '.join(words)}")
+        return name
 
     def caught_up(self, primary: Server) -> None:
         """Wait until a standby has all that the primary wrote."""
@@ -149,14 +159,6 @@ class Server:
                     return
             time.sleep(0.02)
         raise AssertionError("the standby does not follow")
-
-    def kill(self) -> None:
-        """Kill every process of the server, as a machine that goes down does."""
-        lead = int((self.data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
-        os.kill(lead, signal.SIGQUIT)
-        end = time.monotonic() + SOON
-        while os.path.exists(f"/proc/{lead}") and time.monotonic() < end:
-            time.sleep(0.01)
 
 
 @contextlib.contextmanager
@@ -185,6 +187,8 @@ def servers() -> Iterator[tuple[Server, Server]]:
 class SiteOnServer:
     """A site whose database is on a server: what the tests ask of the path of an SQLite file."""
 
+    kind = "postgresql"
+
     def __init__(self, server: Server, name: str, parent: Path) -> None:
         self.server, self.name, self.parent = server, name, parent
         self.shown = f"postgresql://postgres@/{name}"
@@ -208,6 +212,17 @@ class SiteOnServer:
     def forget(self) -> None:
         """Take the tables away, not what was published of them."""
         self.execute("DROP SCHEMA statelite CASCADE")
+
+    def settled(self) -> None:
+        """Wait until the server has noticed that its clients are gone; one that had asked for a commit gets it."""
+        end = time.monotonic() + SOON
+        with self.server.connected(self.name) as cursor:
+            while time.monotonic() < end:
+                cursor.execute(f"SELECT count(*) {OTHERS}", (self.name,))
+                if cursor.fetchone() == (0,):
+                    return
+                time.sleep(0.005)
+        raise AssertionError("a connection stays")
 
     def dumped(self) -> str:
         """Return all that the database holds."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import Fault, SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.module import DIFF_LIMIT, run, run_info
@@ -89,7 +90,17 @@ def test_remarks_stand_below_the_changes_and_are_none(capsys):
 
 def test_bulk_options_are_echoed_as_counts_and_no_password_is(capsys):
     answer = run_plan(capsys, ListPlan([]), rows=[{}, {}], content="12345", site="postgresql://u:geheim@h/db")[1]
-    assert answer["invocation"] == {"module_args": {"rows": "2 rows", "content": "5 characters", "site": "postgresql://...@h/db"}}
+    assert answer["invocation"] == {"module_args": {"rows": "2 rows", "content": "5 characters", "site": "postgresql://..."}}
+
+
+def test_the_machines_log_is_told_what_is_echoed(capsys, monkeypatch):
+    logged = []
+    monkeypatch.setattr(AnsibleModule, "log", lambda _self, text, log_args=None: logged.append(f"{text} {log_args}"))
+    run_plan(capsys, ListPlan([]), rows=[{"comments": "row-one"}], site="postgresql://h/db?password=geheim")
+    (text,) = logged
+    assert "1 rows" in text
+    assert "row-one" not in text
+    assert "geheim" not in text
 
 
 def test_every_fault_is_in_one_failure(capsys):

@@ -37,11 +37,6 @@ ROWS_OF_N1 = {
 }
 
 
-@pytest.fixture
-def site(tmp_path):
-    return tmp_path / "site.db"
-
-
 @pytest.mark.parametrize("given", [{"rows": [N1]}, {"content": CSV}, {"content": json.dumps(N1)}], ids=["rows", "csv", "json"])
 def test_a_node_is_written_into_its_tables_from_every_source(site, given):
     declare(site, things.NODE, **given)

@@ -17,19 +17,19 @@ from ansible_collections.diskless.statelite.plugins.module_utils.lite.treeplan i
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.plan import Change
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.schema import TABLES
-from ansible_collections.diskless.statelite.plugins.module_utils.tables.snapshot import load_snapshot, snapshot_path
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.snapshot import load_snapshot
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.store import open_store
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.answer.asking import Asking, Serving, only
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.answer.service import Answering, make_pki
 
 from .sites import declare, tables_of
 
-KILLS = 50
+KILLS = {"sqlite": 50, "postgresql": 25}
 FIRST_RUNS = 10
 OLD = [{"file": f"/old/{number}"} for number in range(200)]
 NEW = [{"file": f"/old/{number}", "options": "con"} for number in range(0, 200, 2)] + [{"file": f"/new/{number}"} for number in range(200)]
 QUESTIONS = [("litefile",), ("bootplan", "image=img1")]
-OURS = ("published", "site.db")
+OURS = {"sqlite": ["published", "site.db"], "postgresql": ["published"]}
 
 
 def killed_after(site, rows, seconds):
@@ -42,7 +42,9 @@ def killed_after(site, rows, seconds):
             os._exit(0)
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    killed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    site.settled()
+    return killed
 
 
 def timed(site, rows):
@@ -53,16 +55,16 @@ def timed(site, rows):
 
 
 def contents(site):
-    _version, tables = load_snapshot(snapshot_path(str(site)))
+    _version, tables = load_snapshot(site.snapshot)
     return tables_of(site), {name: rows for name, rows in tables.items() if rows}
 
 
 def clean(site):
-    return sorted(os.listdir(site.parent)) == list(OURS) and os.listdir(site.parent / "published") == ["site.json"]
+    return sorted(os.listdir(site.parent)) == OURS[site.kind] and os.listdir(site.parent / "published") == ["site.json"]
 
 
-@pytest.fixture()
-def site(tmp_path):
+@pytest.fixture
+def laid_out(site, tmp_path):
     """Return a site whose node n1 is this machine, and whose image is laid out."""
     rows = {
         "policy": [{"priority": "4.7", "commands": "litefile,litetree", "rule": "allow"}],
@@ -72,18 +74,18 @@ def site(tmp_path):
         "osimage": [{"imagename": "img1", "provmethod": "statelite"}],
         "linuximage": [{"imagename": "img1", "rootimgdir": str(tmp_path / "image")}],
     }
-    path = tmp_path / "site" / "site.db"
-    with open_store(str(path)) as store:
+    with open_store(str(site)) as store:
         store.write([Change(TABLES[name], None, row) for name, each in rows.items() for row in each])
     (tmp_path / "image/rootimg/old").mkdir(parents=True)
     plan_tree(str(tmp_path / "image/rootimg"), Wanted("img1", entries_for(Site({**rows, "litefile": OLD[:3]}), "img1"))).apply()
-    return path
+    return site
 
 
-def test_nodes_are_answered_through_fifty_killed_writers(site, tmp_path):
+def test_nodes_are_answered_through_many_killed_writers(laid_out, tmp_path):
+    site, kills = laid_out, KILLS[laid_out.kind]
     dice = random.Random(20260101)
     pki = make_pki(tmp_path / "pki")
-    snapshot = snapshot_path(str(site))
+    snapshot = str(site.snapshot)
     declare(site, rows=OLD, exclusive=True)
     interrupted = 0
     with Serving(snapshot, tmp_path / "spool", pki) as service, Asking(service.port, pki, QUESTIONS) as asking:
@@ -96,7 +98,7 @@ def test_nodes_are_answered_through_fifty_killed_writers(site, tmp_path):
         assert said["OLD"] == asking.now()
         assert all(said["OLD"][question] != said["NEW"][question] for question in QUESTIONS)
         asking.gathered()
-        for number in range(KILLS):
+        for number in range(kills):
             before, after, rows = ("OLD", "NEW", NEW) if number % 2 == 0 else ("NEW", "OLD", OLD)
             version = load_snapshot(snapshot)[0]
             interrupted += killed_after(site, rows, dice.uniform(0, lasts))
@@ -121,25 +123,24 @@ def test_nodes_are_answered_through_fifty_killed_writers(site, tmp_path):
             assert load_snapshot(snapshot)[0] == version + 1
             assert declare(site, rows=rows, exclusive=True) == []
             assert clean(site)
-        assert asking.answered > 4 * KILLS * len(QUESTIONS)
+        assert asking.answered > 4 * kills * len(QUESTIONS)
         assert service.process.poll() is None
-    assert interrupted > KILLS / 4
+    assert interrupted > kills / 4
 
 
-def test_a_first_run_that_was_killed_is_mended_by_the_next_one(tmp_path):
+def test_a_first_run_that_was_killed_is_mended_by_the_next_one(site):
     dice = random.Random(20260102)
-    undisturbed = tmp_path / "undisturbed" / "site.db"
-    lasts = timed(undisturbed, NEW)
-    expected = contents(undisturbed)
+    lasts = timed(site, NEW)
+    expected = contents(site)
     interrupted = 0
-    for number in range(FIRST_RUNS):
-        site = tmp_path / str(number) / "site.db"
+    for _number in range(FIRST_RUNS):
+        site.forget()
+        shutil.rmtree(site.parent)
         interrupted += killed_after(site, NEW, dice.uniform(0, lasts))
-        if os.path.exists(snapshot_path(str(site))):
-            load_snapshot(snapshot_path(str(site)))
+        if site.snapshot.exists():
+            load_snapshot(site.snapshot)
         declare(site, rows=NEW, exclusive=True)
         assert contents(site) == expected
         assert declare(site, rows=NEW, exclusive=True) == []
         assert clean(site)
-        shutil.rmtree(site.parent)
     assert interrupted > FIRST_RUNS / 4

@@ -21,11 +21,6 @@ from hypothesis import strategies as st
 from .sites import tables_of
 
 
-@pytest.fixture
-def site(tmp_path):
-    return tmp_path / "site.db"
-
-
 def taken(site, content=None, **options):
     asked = {"site": str(site), "table": None, "content": content, "src": None, "exclusive": None, "allow_empty": False}
     plan = plan_import({**asked, "doubtful": "refuse", **options}, print)

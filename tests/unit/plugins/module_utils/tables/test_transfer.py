@@ -20,11 +20,6 @@ SAMPLES = Path(__file__).parent / "samples"
 OLD = '#image,file,options,comments,disable\n"ALL","/etc/a","tmpfs","he said ""hi"", ok",\n,"/etc/b","link","two\nlines",\n'
 
 
-@pytest.fixture
-def site(tmp_path):
-    return tmp_path / "site.db"
-
-
 def taken(site, content, table="litefile", **options):
     given = {"site": str(site), "table": table, "content": content, "src": None, "exclusive": True, "allow_empty": False, **options}
     plan = plan_import(given, print)
