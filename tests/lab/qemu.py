@@ -133,5 +133,6 @@ class EfiNode(Node):
         shutil.copyfile(EFI_VARIABLES, variables)
         flash = ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={EFI_CODE}"]
         flash += ["-drive", f"if=pflash,unit=1,format=raw,file={variables}"]
-        only_http = ["-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n"] if self.over_http else []
+        others = ("IPv4PXESupport", "IPv6PXESupport") if self.over_http else ()
+        only_http = [word for name in others for word in ("-fw_cfg", f"name=opt/org.tianocore/{name},string=n")]
         return ["-machine", "q35", *flash, *only_http]

@@ -37,6 +37,9 @@ DIRECTORY = re.compile(r"/[^\x00-\x1f\x7f\"\\$]+")
 HIDDEN = r"/(?:rootimg|\.[^/]*)(?:/|$)"
 """Not given out below a directory: root trees, whose links lead to files of this machine, and what is at work beside them."""
 
+PROGRAMS = "application/efi efi x86_64 aarch64"
+"""Boot loaders by the ends of their names: UEFI boots by HTTP only what it is told to be one (UEFI specification, HTTP Boot)."""
+
 LIMIT = 30.0
 PROGRAM = "nginx"
 TEST = 'mount --bind "$1" "$2" && exec nginx -T -c "$3" 2>&1'
@@ -150,6 +153,7 @@ def render(addresses: Sequence[str], places: Sequence[str], port: str, others: S
     every = [port, *([f"[::]:{port}"] if any(":" in name for name in addresses) else [])]
     listens = [f"    listen {listen};" for listen in (*every, *shared)]
     lines = [HEADER, "server {", *listens, f"    server_name {' '.join(_host(name) for name in addresses)};", "    autoindex off;"]
+    lines += ["    types {", f"        {PROGRAMS};", "    }", "    default_type application/octet-stream;"]
     lines += ["    location / {", "        return 404;", "    }"]
     found = [(place, 'root "/"') for place in places]
     found += [(TFTP_ON_WEB, f'alias "{tftpdir}/"')] if tftpdir else []
