@@ -118,3 +118,13 @@ def test_a_file_that_is_no_report_is_told_by_name(tmp_path: Path, text: str) -> 
 def test_a_report_of_any_form_is_read(tmp_path: Path, odd: object) -> None:
     Spool(str(tmp_path)).take_report("n1", "10.0.0.1", odd)
     assert read(tmp_path)["reports"][0]["state"] == "booted"
+
+
+@pytest.mark.parametrize(("failed_at", "state"), [(1, "booted"), (3, "failing"), (None, "failing")])
+def test_a_failure_told_to_one_server_is_over_when_a_later_boot_was_told_to_another(
+    tmp_path: Path, failed_at: int | None, state: str
+) -> None:
+    told = {"node": "n1", "attempts": 1, "stage": "levels", "message": "away", **({"received": failed_at} if failed_at else {})}
+    (tmp_path / "n1.failure.json").write_text(json.dumps(told))
+    (tmp_path / "n1.json").write_text(json.dumps({"node": "n1", "received": 2, "report": report([])}))
+    assert [each["state"] for each in read(tmp_path)["reports"]] == [state]
