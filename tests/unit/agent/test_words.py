@@ -152,7 +152,7 @@ def test_networkmanager_of_the_initramfs_leaves_its_address_and_that_of_the_root
     said = run(tmp_path, script, "--net")
     assert said.startswith("nameserver 10.5.5.1\n")
     assert "valid_lft forever" in said
-    assert (tmp_path / "asked").read_text() == "stop nm-initrd.service\n"
+    assert (tmp_path / "asked").read_text() == "stop nm-initrd.service\nstop NetworkManager-initrd.service\n"
     assert "managed=0" in (managed / f"conf.d/95-statelite-{INTERFACE}.conf").read_text()
     assert [path.name for path in (managed / "conf.d").iterdir()] == [f"95-statelite-{INTERFACE}.conf"]
     assert [path.name for path in (managed / "devices").iterdir()] == ["8"]

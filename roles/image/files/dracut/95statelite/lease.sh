@@ -23,7 +23,10 @@ keep_address() {
 }
 
 keep_managed() { # NetworkManager of the initramfs ends and leaves the address; that of the root must let this interface alone
-    systemctl stop nm-initrd.service > /dev/null 2>&1 || :
+    # Dracut's own unit, and NetworkManager's (since 1.54), which newer dracuts take.
+    for unit in nm-initrd NetworkManager-initrd; do
+        systemctl stop "$unit.service" > /dev/null 2>&1 || :
+    done
     mkdir -p "$MANAGED/conf.d"
     for state in "$MANAGED"/devices/*; do
         grep -q '^connection-uuid=' "$state" 2> /dev/null || continue
