@@ -294,6 +294,7 @@ def _who(site: Site, node: str, root: Root, server: str) -> Iterator[Word]:
 def _words(site: Site, node: str, root: Root, facing: str | None) -> Iterator[Word]:
     image, generation = root.image, root.generation
     server = xcatmaster(site, node, facing)
+    added = list(added_words(site, node, image))
     statemnt, mntopts, where = state_word(site, node, image) if root.statelite else ("", "", "")
     yield _root(site, node, root, facing)
     if root.statelite:
@@ -309,7 +310,9 @@ def _words(site: Site, node: str, root: Root, facing: str | None) -> Iterator[Wo
     if root.statelite and (mntopts or not SUSE.match(image.osvers)):
         yield Word(f"MNTOPTS={mntopts}", where or "statelite.mntopts, not set")
     if not NO_DRACUT.match(image.osvers):
-        yield from (Word("ip=dhcp", OURS), Word("rd.neednet=1", OURS))
+        if not any(word.text.startswith("ip=") for word in added):
+            yield Word("ip=dhcp6" if ":" in image_server(site, node, facing) else "ip=dhcp", OURS)
+        yield Word("rd.neednet=1", OURS)
     yield Word(f"statelite.image={image.name}", f"image {image.name}")
     if generation.number is not None:
         yield Word(f"statelite.generation={generation.number}", f"image {image.name}")
@@ -319,7 +322,7 @@ def _words(site: Site, node: str, root: Root, facing: str | None) -> Iterator[Wo
         yield from _template_words(site, node, image)
     else:
         yield _machine_id(site, node)
-    yield from added_words(site, node, image)
+    yield from added
 
 
 def kernel_words(site: Site, node: str, root: Root, facing: str | None = None) -> list[Word]:

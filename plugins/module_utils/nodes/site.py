@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -29,6 +30,16 @@ DEFAULTS = {
 def split_list(text: str | None) -> list[str]:
     """Return the items of a comma list, trimmed, without empty ones."""
     return [item.strip() for item in (text or "").split(",") if item.strip()]
+
+
+def uniform(address: str) -> str:
+    """Return an IPv6 address in the one form that all its spellings have in common; anything else as it is."""
+    if ":" not in address:
+        return address
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return address
 
 
 class Site:
@@ -115,7 +126,7 @@ class Site:
         if self._addresses is None:
             addresses: dict[str, str] = {}
             for node in self.nodes():
-                own = self.address(node)
+                own = uniform(self.address(node) or "")
                 if own and addresses.setdefault(own, node) != node:
                     raise SiteError.of(
                         f"table hosts, column ip, nodes {addresses[own]} and {node}",
@@ -123,7 +134,7 @@ class Site:
                         "Give each node its own address: a node is known by it",
                     )
             self._addresses = addresses
-        return self._addresses.get(address)
+        return self._addresses.get(uniform(address))
 
     def _node_groups(self) -> dict[str, list[str]]:
         if self._groups is None:

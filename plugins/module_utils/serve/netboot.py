@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..nodes.attributes import attribute
 from ..nodes.images import architecture
-from ..nodes.servers import TFTP_ON_WEB, behind_server
+from ..nodes.servers import TFTP_ON_WEB, behind_server, bracketed
 
 if TYPE_CHECKING:
     from ..nodes.site import Site
@@ -113,7 +113,7 @@ def path_prefix(method: str, place: str) -> str:
 
 def on_web(address: str, port: str) -> str:
     """Return where the TFTP directory is on the web server."""
-    return f"http://{address}{behind_server(port)}{TFTP_ON_WEB}/"
+    return f"http://{bracketed(address)}{behind_server(port)}{TFTP_ON_WEB}/"
 
 
 def is_asked(tag: str, methods: Iterable[str]) -> bool:
