@@ -180,6 +180,7 @@ def plan(
         for node, about in found.items():
             if about:
                 about.update(once.set(planner, node, _once_state(asked, ours.get(node)), about, recorded))
+        raise_faults(once.faults)
     for first, told in firsts:
         first.finish()
         for node, about in told.items():

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..apply.files import read_bytes
 from ..apply.overrides import Override, Standing, held, path_in, read, write
-from ..errors import Fault, SiteError
+from ..errors import Fault, SiteError, raise_faults
 from ..nodes.reports import SPOOL
 from .method import OFFLINE, Method, NodeFiles
 from .methods import METHODS
@@ -66,6 +66,8 @@ class Once:
     changed: dict[str, Override] = field(default_factory=dict)
     ended: dict[str, str] = field(default_factory=dict)
     staying: dict[str, Override] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    """Why nodes can't boot something once."""
 
     @classmethod
     def of(cls, database: str, params: Mapping[str, Any]) -> Once:
@@ -115,7 +117,11 @@ class Once:
         """Note that a node boots once what was planned for it; return what the module says of that."""
         tftpdir = planner.files(node).tftpdir
         before = self.recorded.get(node)
-        then = before.then if before else standing(tftpdir, node, METHODS[about["method"]], recorded)
+        try:
+            then = before.then if before else standing(tftpdir, node, METHODS[about["method"]], recorded)
+        except SiteError as error:
+            self.faults.extend(error.faults)
+            return {}
         return self._note(planner, node, state, about, then)
 
     def stays(self, planner: Planner, first: Planner, node: str, about: Mapping[str, Any]) -> dict[str, str]:
@@ -162,16 +168,15 @@ class Once:
             return
         with held(self.path):
             there = read(self.path)
-            for node in self.changed:
-                if there.get(node) != self.recorded.get(node):
-                    raise SiteError.of(f"{self.path}, node {node}", "was changed while this run planned", "Run nodeset again")
+            mine = [*self.changed, *(node for node in self.ended if node in there)]
+            what, mend = "was changed while this run planned", "Run nodeset again"
+            raise_faults(Fault(f"{self.path}, node {node}", what, mend) for node in mine if there.get(node) != self.recorded.get(node))
             if self.changed:
                 there.update(self.changed)
                 write(self.path, there)
             yield
-            going = [node for node in self.ended if node in there and there[node] == self.recorded[node]]
-            if going:
-                write(self.path, {node: each for node, each in there.items() if node not in going})
+            if self.ended:
+                write(self.path, {node: each for node, each in there.items() if node not in self.ended})
 
 
 def standing(tftpdir: str, node: str, method: Method, recorded: Recorded) -> Standing:

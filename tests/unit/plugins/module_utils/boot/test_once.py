@@ -259,6 +259,16 @@ def test_two_runs_at_a_time_do_not_undo_each_other(rig: Rig) -> None:
     with pytest.raises(SiteError, match="was changed while this run planned"):
         late.apply()
     assert " shell " in rig.server.boot_file("n1")
+    late = rig.plan("n1", "osimage", once=False)
+    rig.run(once=True)
+    with pytest.raises(SiteError, match="was changed while this run planned"):
+        late.apply()
+    assert rig.pending()["n1"].token in rig.server.boot_file("n1")
+    late = rig.plan("n1", "osimage", once=False)
+    time_goes_on(rig)
+    rig.bring_back()
+    late.apply()
+    assert rig.files() == rig.before and rig.pending() == {}
 
 
 @pytest.mark.parametrize(
@@ -279,8 +289,9 @@ def test_what_cannot_be_is_refused(rig: Rig, options: dict[str, object], match: 
 
 def test_a_node_whose_method_changed_is_refused(rig: Rig) -> None:
     rig.server.boots_by("grub2")
-    with pytest.raises(SiteError, match="Run nodeset for it without once first"):
-        rig.run(once=True)
+    with pytest.raises(SiteError, match="Run nodeset for it without once first") as refused:
+        rig.run("n1,n2", once=True)
+    assert [fault.where for fault in refused.value.faults] == ["node n1", "node n2"]
 
 
 @pytest.mark.parametrize(("text", "seconds"), [(None, 3600), ("30m", 1800), ("2d", 172800), ("1w", 604800)])
