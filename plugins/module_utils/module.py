@@ -86,6 +86,8 @@ def named(error: SiteError | OSError) -> SiteError:
 class SiteModule(AnsibleModule):
     """A module that writes to the machine's log what is echoed: Ansible would log every row, and a URL as it was given."""
 
+    params: dict[str, Any]
+
     def _log_invocation(self) -> None:
         given, self.params = self.params, invocation_of(self.params)["module_args"]
         try:
