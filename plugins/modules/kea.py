@@ -17,8 +17,8 @@ description:
     answer.
   - Kea has no directory of drop-ins. Its main file is written when there is none, when it is ours, or when it is as its Debian package
     brought it. A main file of somebody else is only read. It has to include both pieces in its lists C(client-classes) and C(subnet4), and
-    what it has besides stays in effect; otherwise it is refused with the two lines to add. Reservations and pools in it that hold an address
-    of our nodes are refused by line.
+    what it has besides stays in effect; otherwise it is refused with the two lines to add. Reservations and pools in it that hold an
+    address of our nodes are refused by line.
   - The whole configuration as it would be is tested by C(kea-dhcp4 -t) before a file is put in place. A running daemon is told once to read
     it again, through its control socket. What it then refuses is put back.
   - Leases that stand in the way are ended in Kea's lease file and shown in the diff, namely those of a node's address with another hardware
@@ -60,7 +60,7 @@ options:
     type: path
   take_over:
     description:
-      - Whether a main file of somebody else that does not read our pieces is replaced; it is kept beside with C(.statelite~) behind its name.
+      - Whether a main file of somebody else that does not read our pieces is replaced. It is kept beside, as C(.statelite~).
     type: bool
     default: false
   own:
