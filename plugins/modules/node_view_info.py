@@ -22,7 +22,7 @@ description:
 author: diskless.statelite contributors (!UNKNOWN)
 options:
   noderange:
-    description: The nodes.
+    description: The nodes, as in M(diskless.statelite.nodeset).
     type: str
     required: true
   path:

@@ -21,7 +21,8 @@ description:
 options:
   noderange:
     description:
-      - The nodes, as C(n1-n9), C(n[001-100]), C(compute,-n3), C(rack1@compute), C(/regex/), C(^file) or C(nodetype.os==debian12).
+      - The nodes, as C(n1-n9), C(n[001-100]), C(compute,-n3), C(rack1@compute), C(/regex/), C(^file) or C(nodetype.os==debian12),
+        or as a pattern of Ansible, C(compute:&rack1:!n3). The document C(docs/noderange.md) tells all of it.
     type: str
     required: true
   state:

@@ -17,7 +17,8 @@ description:
 options:
   noderange:
     description:
-      - The nodes, as C(n1-n9), C(n[001-100]), C(compute,-n3), C(rack1@compute), C(/regex/) or C(nodetype.os==debian12).
+      - The nodes, as C(n1-n9), C(n[001-100]), C(compute,-n3), C(rack1@compute), C(/regex/) or C(nodetype.os==debian12); see
+        M(diskless.statelite.nodeset).
     type: str
     required: true
   words:
