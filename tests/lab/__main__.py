@@ -6,6 +6,7 @@
 demo | test               converge a site and boot its nodes; `test` looks at more, and slower
 manager                   the same site and facts, with an initramfs that gets its address by NetworkManager alone
 memory                    the same site, and both nodes with their roots in memory: one stateless, one as statelite
+service                   a service node in a box of its own; its node boots while the management node is switched off
 matrix                    a site, and machines that boot from it by every method: a line for each, booted or why not
 hold                      the same box, network and mirror, kept up for trying things by hand
 machine start|stop|keep   a management node for somebody else's playbooks; further names are further machines

@@ -18,6 +18,7 @@ import network
 import places
 import runs
 import sandbox
+import service
 from lab import Lab
 from nodes import Talk
 from processes import LabError
@@ -40,6 +41,7 @@ SCENARIOS: dict[str, Callable[[Lab], bool]] = {
     "memory": demo.in_memory,
     "manager": demo.by_network_manager,
     "matrix": matrix.matrix,
+    "service": service.service,
     "hold": hold,
 }
 

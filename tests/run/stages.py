@@ -200,6 +200,11 @@ def matrix(log: Log) -> int:
     return counted(log.run([venv("python"), "tests/lab", "matrix"], seen=True))
 
 
+def service(log: Log) -> int:
+    """Boot a node of a service node while the management node is switched off."""
+    return counted(log.run([venv("python"), "tests/lab", "service"], seen=True))
+
+
 def manager(log: Log) -> int:
     """Boot two nodes whose initramfs has NetworkManager and no dhclient, and once more while their image is rebuilt over and over."""
     return counted(log.run([venv("python"), "tests/lab", "manager"], seen=True))
@@ -305,6 +310,7 @@ FULL = (
     LAB,
     Stage("memory", memory, 2400),
     Stage("manager", manager, 2400),
+    Stage("service", service, 2400),
     Stage("guest", guest, 3600),
     Stage("thousands", thousands, 3600),
     Stage("cross", cross, 7200),
