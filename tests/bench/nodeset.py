@@ -75,9 +75,9 @@ def database_of(root: Path, tables: Tables) -> str:
 def planned(tables: Tables, database: str, params: dict[str, str]) -> NodesetPlan:
     """Return what nodeset has to do, from the rows."""
     with open_store(database) as store:
-        version = store.version
+        version, revision = store.version, store.revision
     found = plan(Site(tables), database, params["noderange"], params["state"], sys.exit, version)
-    found.key = key_of(database, version, params, local_addresses())
+    found.key = key_of(database, revision, params, local_addresses())
     found.result()
     return found
 

@@ -231,7 +231,7 @@ def measured(log: Log, *sizes: tuple[str, ...], seen: bool) -> int:
 
 
 def bench(log: Log) -> int:
-    return measured(log, ("agent",), ("liteimg",), ("nodeset",), ("storm",), ("genimage",), seen=True)
+    return measured(log, ("agent",), ("liteimg",), ("nodeset",), ("database",), ("storm",), ("genimage",), seen=True)
 
 
 def tripwire(log: Log) -> int:

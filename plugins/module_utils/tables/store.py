@@ -58,6 +58,11 @@ class Store:
         self.database.close()
 
     @property
+    def made(self) -> bool:
+        """Whether a writer has made the tables."""
+        return self.database.exists and self.database.run(self._state) is not None
+
+    @property
     def version(self) -> int:
         """The number of committed writes so far."""
         return self.read(())[0]
