@@ -113,3 +113,33 @@ def test_every_fault_is_named_at_once(plan: Plan) -> None:
     with pytest.raises(SiteError) as raised:
         plan(addresses=["mn1"], names=["a b"], group="nobody-has-this-group", common_name="")
     assert [fault.where for fault in raised.value.faults] == ["addresses", "names", "common_name", "group"]
+
+
+def test_a_service_nodes_certificate_comes_from_the_sites_ca_which_stays_as_it_is(plan: Plan, tmp_path: Path) -> None:
+    plan().apply()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    other: dict[str, Any] = {"directory": str(tmp_path / "servers/sn1"), "authority": str(tmp_path), "common_name": "sn1", "names": []}
+    first = plan(**other, addresses=["10.1.0.2"])
+    assert reasons(first) == ["there is none"]
+    first.apply()
+    assert sorted(path.name for path in (tmp_path / "servers/sn1").iterdir()) == ["server.key", "server.pem"]
+    assert first.result()["ca"] == str(tmp_path / "ca.pem")
+    verify = ["openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-verify_ip", "10.1.0.2", "-CAfile"]
+    subprocess.run([*verify, str(tmp_path / "ca.pem"), str(tmp_path / "servers/sn1/server.pem")], check=True, capture_output=True)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    assert plan(**other, addresses=["10.1.0.2"]).lines() == []
+    assert reasons(plan(**other, addresses=["10.1.0.2", "10.2.0.2"])) == ["it lacks 10.2.0.2"]
+
+
+@pytest.mark.parametrize("gone", ["ca.pem", "ca.key"])
+def test_without_the_sites_ca_and_its_key_none_is_made_for_a_service_node(plan: Plan, tmp_path: Path, gone: str) -> None:
+    plan().apply()
+    (tmp_path / gone).unlink()
+    with pytest.raises(SiteError, match="no CA with its key"):
+        plan(directory=str(tmp_path / "sn1"), authority=str(tmp_path), common_name="sn1")
+
+
+def test_a_step_of_a_rotation_is_not_taken_through_a_service_nodes_certificate(plan: Plan, tmp_path: Path) -> None:
+    plan().apply()
+    with pytest.raises(SiteError, match="rotation: add is not for a certificate"):
+        plan(directory=str(tmp_path / "sn1"), authority=str(tmp_path), common_name="sn1", rotation="add")
