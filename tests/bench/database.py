@@ -98,7 +98,7 @@ def main(words: list[str]) -> int:
     with servers() as (server, _standby), tempfile.TemporaryDirectory() as directory:
         for count in map(int, words or map(str, SIZES)):
             place = Path(directory) / str(count)
-            sound = compared(count, (f"{place}/file/site.db", server.url(server.new(), place / "server"))) and sound
+            sound = compared(count, (f"{place}/file/site.db", server.url(server.new(f"site{count}"), place / "server"))) and sound
     return 0 if sound else 1
 
 

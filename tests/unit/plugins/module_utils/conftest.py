@@ -63,11 +63,28 @@ class SiteInFile(type(Path())):
             yield
 
 
+STARTED = pytest.StashKey[tuple[Server, Server]]()
+ON_SERVER = {"on_server", "postgresql_server", "postgresql_servers"}
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start the server when some test needs it, before ansible-test runs each in a process of its own; stop it at the very end."""
+    if any(needs_server(item) for item in session.items):
+        stack = contextlib.ExitStack()
+        session.config.stash[STARTED] = stack.enter_context(servers())
+        session.config.add_cleanup(stack.close)
+
+
+def needs_server(item: pytest.Item) -> bool:
+    """Tell whether a test asks for the server, by a fixture or by the kind of database that it runs on."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    return bool(ON_SERVER.intersection(getattr(item, "fixturenames", ()))) or "postgresql" in parameters.values()
+
+
 @pytest.fixture(scope="session")
-def postgresql_servers() -> Iterator[tuple[Server, Server]]:
-    """Give a running server and one that can be made its standby."""
-    with servers() as made:
-        yield made
+def postgresql_servers(pytestconfig: pytest.Config) -> tuple[Server, Server]:
+    """Return a running server and one that can be made its standby."""
+    return pytestconfig.stash[STARTED]
 
 
 @pytest.fixture(scope="session")

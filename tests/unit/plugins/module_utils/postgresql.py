@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import pwd
 import re
@@ -65,8 +64,7 @@ class Server:
         self.directory, self.port = directory, port
         self.data = directory / f"data{port}"
         self.log = directory / f"log{port}"
-        self._names = itertools.count()
-        self._free: list[str] = []
+        self._taken = 0
 
     def run(self, program: str, *words: str) -> None:
         """Run one of the server's programs to its end."""
@@ -125,26 +123,44 @@ class Server:
 
     @contextlib.contextmanager
     def database(self) -> Iterator[str]:
-        """Give the name of a database of the test's own, without our tables; one that another test had is taken again."""
-        name = self._free.pop() if self._free else self.new()
+        """Give the name of a database of the test's own, without our tables; one that another test had is taken again.
+
+        What is known of it stands in the server alone: ansible-test runs each test in a process of its own.
+        """
+        name = f"site{self._taken}"
+        self._taken += 1
+        if not self.runs:
+            self.start()
+        self.new(name)
+        self.empty(name)
         try:
             yield name
         finally:
+            self._taken -= 1
             if not self.runs:
                 self.start()
-            with self.connected(name) as cursor:
-                cursor.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()", (name,)
-                )
-                cursor.execute("DROP SCHEMA IF EXISTS statelite CASCADE")
-            self._free.append(name)
+            self.empty(name)
 
-    def new(self, *words: str) -> str:
-        """Make a database; return its name."""
-        name = f"site{next(self._names)}"
+    def new(self, name: str, *words: str) -> str:
+        """Make a database unless it is there; return its name."""
         with self.connected() as cursor:
-            cursor.execute(f"CREATE DATABASE {name} {' '.join(words)}")
+            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+            if cursor.fetchone() is None:
+                cursor.execute(f"CREATE DATABASE {name} {' '.join(words)}")
         return name
+
+    def empty(self, name: str) -> None:
+        """Take our tables out of a database, and whoever uses them."""
+        with self.connected(name) as cursor:
+            cursor.execute(f"SELECT pg_terminate_backend(pid) {OTHERS}", (name,))
+            cursor.execute("DROP SCHEMA IF EXISTS statelite CASCADE")
+
+    def follow(self, primary: Server) -> None:
+        """Be a running standby of the primary; the second time there is nothing to do."""
+        if not self.data.exists():
+            self.copy(primary)
+        if not self.runs:
+            self.start()
 
     def caught_up(self, primary: Server) -> None:
         """Wait until a standby has all that the primary wrote."""

@@ -196,7 +196,7 @@ def test_a_fault_shows_no_row_of_a_statement_that_the_server_refused(site):
 
 
 def test_a_database_of_another_encoding_is_refused_with_the_mend(site):
-    name = site.server.new("ENCODING 'LATIN1' TEMPLATE template0")
+    name = site.server.new("latin", "ENCODING 'LATIN1' TEMPLATE template0")
     fault = refusal(declare, site.server.url(name, site.parent), rows=ONE)
     assert "LATIN1" in fault.what
     assert "createdb" in fault.mend

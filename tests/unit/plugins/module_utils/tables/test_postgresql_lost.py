@@ -38,8 +38,7 @@ def impatient(monkeypatch):
 def replica(postgresql_servers):
     """Return a standby that follows the primary."""
     primary, standby = postgresql_servers
-    standby.copy(primary)
-    standby.start()
+    standby.follow(primary)
     return standby
 
 
