@@ -28,6 +28,7 @@ from ..apply.removal import remove_tree
 from ..apply.root import Root
 from ..apply.treelist import digest_of
 from ..errors import SiteError
+from .changes import Changes
 from .credentials import put_credentials
 from .definition import Definition
 from .description import files_of
@@ -79,12 +80,12 @@ class Way:
 class Packages:
     """How the packages came into the staging directory: `from_nothing` says why all anew, and is empty when they were kept ones.
 
-    `files` are those of the packages that changed since the generation `last`.
+    `changes` are what became of the tree of packages since the generation `last`.
     """
 
     warnings: list[str]
     from_nothing: str
-    files: set[str] = field(default_factory=set)
+    changes: Changes = field(default_factory=Changes)
     last: Generation | None = None
 
 
@@ -124,11 +125,12 @@ def _packages(definition: Definition, inputs: Inputs, stage: str, way: Way) -> P
     reason = "it is asked for" if way.full else why_from_nothing(directory, inputs.record)
     found = None
     if not reason:
-        last = Generation(directory, (read_kept(directory) or {}).get("generation") or None)
+        kept = read_kept(directory) or {}
+        last = Generation(directory, kept.get("generation") or None)
         invalidate(directory)
         try:
-            warnings, files = renew(definition)
-            found = Packages(warnings, "", files, last if last.number else None)
+            warnings, changes = renew(definition, kept["inputs"]["pkglist"]["install"])
+            found = Packages(warnings, "", changes, last if last.number else None)
         except SiteError as error:
             reason = f"{error.faults[0].where}: {error.faults[0].what}".splitlines()[0]
     if found is None:
@@ -160,7 +162,7 @@ def _fill(definition: Definition, inputs: Inputs, stage: str, limit: float, way:
         write_file(os.path.join(stage, KERNEL), root.read(kernel) or b"")
         drivers = chosen_drivers(available_drivers(root, version), image.osarch, image.column("netdrivers"))
     prepared_at = time.time()
-    made_anew = reuse_initramfs(definition, rootimg, version, inputs.record, packages.last, packages.files, stage)
+    made_anew = reuse_initramfs(definition, rootimg, version, inputs.record, packages.last, packages.changes, stage)
     if made_anew:
         os.rename(build_initramfs(rootimg, version, drivers, limit), os.path.join(stage, INITRD))
         os.chmod(os.path.join(stage, INITRD), 0o644)

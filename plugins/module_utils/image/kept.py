@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..apply.commands import run_command
@@ -23,9 +23,11 @@ from ..apply.generations import ROOTIMG
 from ..apply.removal import remove_tree
 from ..apply.withdrawn import now
 from ..errors import SiteError
+from .changes import Changes, changes, state_of
 from .definition import Definition
 from .installers.editing import ABSENT, Wish
 from .installers.editors import editor_for
+from .leftovers import left_behind, remove_emptied, texts_of
 
 DIRECTORY, RECORD = ".packages", "record.json"
 FORMAT = 1
@@ -100,39 +102,40 @@ def why_from_nothing(rootimgdir: str, inputs: Mapping[str, Any]) -> str:
     return ""
 
 
-def renew(definition: Definition) -> tuple[list[str], set[str]]:
-    """Bring the kept tree to the packages that the repositories would give an empty one now.
+def renew(definition: Definition, asked: Collection[str]) -> tuple[list[str], Changes]:
+    """Bring the kept tree to the packages that the repositories would give an empty one now; return warnings, and what changed in it.
 
-    Returns warnings, and the files (no directories) of every package that came, went or changed, as they were and as they are.
-
-    Raises SiteError when it does not come to exactly those.
+    `asked` are the packages that the list named when the tree was made.
+    Raises SiteError when it does not come to exactly those, or when packages that went or changed left something behind.
     """
     rootimg, installer = kept_root(definition.image.rootimgdir), definition.installer
     wanted, there = installer.candidates(), installer.installed(rootimg)
     come = [f"{name}={version}" for name, version in sorted(wanted.items()) if there.get(name) != version]
     gone = [name for name in sorted(there) if name not in wanted]
-    changed = {name for name in {*there, *wanted} if there.get(name) != wanted.get(name)}
+    if not come and not gone:
+        return [], Changes()
+    moved = {name for name in there if there[name] != wanted.get(name)}
     editor, warnings = editor_for(installer.order), []
-    files = _files(definition, rootimg, changed & there.keys())
+    before, owned = state_of(rootimg), installer.files(rootimg, moved)
+    said = installer.scripts(rootimg, gone) + texts_of(rootimg, installer.files(rootimg, gone)) if gone else ""
     if come:
         warnings += editor.carry_out(rootimg, Wish(tuple(come)))
     if gone:
         warnings += editor.carry_out(rootimg, Wish(tuple(gone), ABSENT))
-    found = installer.installed(rootimg) if come or gone else there
+    found = installer.installed(rootimg)
     if found != wanted:
         names = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
         what = f"has other packages than the repositories give an empty one: {', '.join(names[:5])}"
         raise SiteError.of("the kept tree", what, "Build from nothing")
-    return warnings, files | _files(definition, rootimg, changed & wanted.keys())
-
-
-def _files(definition: Definition, rootimg: str, names: set[str]) -> set[str]:
-    """Return the paths of packages that are no directories."""
-    return {path for path in definition.installer.files(rootimg, names) if not _is_directory(rootimg + path)}
-
-
-def _is_directory(path: str) -> bool:
-    return os.path.isdir(path) and not os.path.islink(path)
+    editor.settle(rootimg, wanted.keys() - there.keys(), {name.partition("=")[0] for name in asked})
+    others = installer.files(rootimg, found) if moved else set()
+    if moved:
+        remove_emptied(rootimg, owned, others)
+    after = state_of(rootimg)
+    left = left_behind(owned, said, others, before, after) if moved else ""
+    if left:
+        raise SiteError.of("the kept tree", f"has {left} of {', '.join(sorted(moved)[:5])}, gone or changed since", "Build from nothing")
+    return warnings, changes(before, after)
 
 
 def copy_to(rootimgdir: str, stage: str) -> None:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether the initramfs of the last generation is what dracut would make again after a change of packages.
 
-It is when nothing but packages changed, no script of the site ran in the image, and no file of the packages that came, went or
-changed is in the initramfs or is something by which dracut decides what goes into one. In doubt dracut runs.
+It is when nothing but packages changed, no script of the site ran in the image, and of what came, went or changed in the tree
+nothing is in the initramfs or is something by which dracut decides what goes into one. In doubt dracut runs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..apply.commands import run_command
@@ -20,6 +20,7 @@ from ..apply.files import read_bytes
 from ..apply.generations import INITRD, Generation
 from ..apply.root import Root
 from ..errors import SiteError
+from .changes import Changes
 from .definition import Definition
 from .mounts import in_chroot
 from .tree import names_in
@@ -56,8 +57,17 @@ BY_SYSTEMD = (
 )
 """The same where the initramfs has systemd and D-Bus, as NetworkManager needs them."""
 
+OWN = ("etc/ld.so.cache",)
+"""What dracut makes itself of that which it has taken in."""
+
 LIBRARIES = re.compile(r"/(?:libnss|libnfsidmap|libgcc_s|libkmod|libfido|libcryptsetup|libtss|libp11)[^/]*$")
 """Libraries that dracut takes in by a pattern."""
+
+PATTERN = re.compile(r"lib[\w+.-]{2,}(?=[*?\[])")
+"""The beginning of such a pattern in the text of a module; a shorter one says nothing."""
+
+PROGRAMS = ("usr/bin/", "usr/sbin/", "usr/libexec/")
+DESCRIBING = ("usr/share/doc/", "usr/share/info/", "usr/share/locale/", "usr/share/man/")
 
 MERGED = re.compile(r"^(bin|sbin|lib|lib32|lib64|libx32)/")
 LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -103,15 +113,26 @@ def words_of_dracut(root: Root) -> str:
     return b"\n".join(texts).decode(errors="replace")
 
 
-def touched(paths: Iterable[str], inside: set[str], words: str) -> str:
-    """Return the first path that may change the initramfs, empty for none (pure)."""
+def touched(changed: Changes, inside: set[str], words: str) -> str:
+    """Return the first path or account that may change the initramfs, empty for none (pure).
+
+    A file counts that is in it, that has the name of a library or a program in it or of a file that a module of dracut names,
+    or by which dracut decides; an account, when a module names it.
+    """
     named = set(re.findall(r"[\w.+-]+", words))
-    deciding = (*DECIDING, *BY_SYSTEMD) if SYSTEMD in inside else DECIDING
-    for path in sorted({normal(each) for each in paths}.difference(LINKS)):
-        program = path.startswith(("usr/bin/", "usr/sbin/", "usr/libexec/")) and os.path.basename(path) in named
-        if path in inside or path.startswith(deciding) or LIBRARIES.search(f"/{path}") or program:
+    patterns = tuple(PATTERN.findall(words))
+    names = {os.path.basename(path) for path in inside if ".so" in path or path.startswith(PROGRAMS)}
+    systemd = SYSTEMD in inside
+    deciding = (*DECIDING, *BY_SYSTEMD) if systemd else DECIDING
+    for path in sorted({normal(each) for each in changed.paths}.difference(LINKS, OWN)):
+        name = os.path.basename(path)
+        program = path.startswith(PROGRAMS) and (name in named or name in names)
+        library = ".so" in name and (name in names or name.startswith(patterns) or LIBRARIES.search(f"/{path}"))
+        text = "." in name and name in named and not path.startswith(DESCRIBING)
+        if path in inside or path.startswith(deciding) or program or library or text:
             return path
-    return ""
+    accounts = sorted(changed.accounts if systemd else changed.accounts & named)
+    return f"the account {accounts[0]}" if accounts else ""
 
 
 def changed_inputs(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
@@ -122,30 +143,30 @@ def changed_inputs(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 
 def reuse_initramfs(
-    definition: Definition, rootimg: str, version: str, inputs: Mapping[str, Any], last: Generation | None, paths: set[str], stage: str
+    definition: Definition, rootimg: str, version: str, inputs: Mapping[str, Any], last: Generation | None, changed: Changes, stage: str
 ) -> str:
     """Put the initramfs of the generation `last` into `stage` when dracut would make the same; else return why not.
 
-    `paths` are the files, without directories, of the packages that came, went or changed.
+    `changed` is what became of the tree of packages since.
     """
     if last is None or not os.path.isfile(os.path.join(last.path, INITRD)):
         return "there is none before"
     record = last.record()
-    changed = changed_inputs(record.get("inputs", {}), inputs)
-    if changed or record.get("kernel_version") != version:
-        return f"other inputs changed: {changed}" if changed else "the kernel changed"
+    others = changed_inputs(record.get("inputs", {}), inputs)
+    if others or record.get("kernel_version") != version:
+        return f"other inputs changed: {others}" if others else "the kernel changed"
     if definition.postinstall:
         return "scripts of the site run in the image"
     before = os.path.join(last.path, INITRD)
-    if paths:
+    if changed != Changes():
         try:
             inside = members(rootimg, before, definition.installer.order.limit)
         except SiteError as error:
             return error.faults[0].what
         with Root(rootimg) as root:
-            found = touched(paths, inside, words_of_dracut(root))
+            found = touched(changed, inside, words_of_dracut(root))
         if found:
-            return f"{found} is of a package that changed"
+            return f"{found} changed with the packages"
     try:
         os.link(before, os.path.join(stage, INITRD))
     except OSError:

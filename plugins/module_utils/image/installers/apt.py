@@ -78,6 +78,8 @@ esac
 """
 """What mmdebstrap runs for each step after the first. dpkg removes what is named and nothing that needs it; apt would."""
 
+SCRIPTS = ("config", "postinst", "postrm", "preinst", "prerm")
+
 MEND = "Read the lines above; check pkgdir, the package list and the network, then run genimage again: the last good image is untouched"
 
 
@@ -280,10 +282,18 @@ class Apt:
 
     def files(self, rootimg: str, names: Collection[str]) -> set[str]:
         """Return the paths that dpkg's database gives to packages of a filled image, directories too."""
+        return {line for text in self._information(rootimg, names, ("list",)) for line in text.splitlines()}
+
+    def scripts(self, rootimg: str, names: Collection[str]) -> str:
+        """Return the text of all scripts of packages of a filled image."""
+        return "\n".join(self._information(rootimg, names, SCRIPTS))
+
+    def _information(self, rootimg: str, names: Collection[str], kinds: Collection[str]) -> list[str]:
+        """Return the texts of those kinds that dpkg's database has of packages (dpkg(1), FILES)."""
         directory = os.path.join(rootimg, "var/lib/dpkg/info")
-        found: set[str] = set()
-        for name in os.listdir(directory) if names else ():
+        found = []
+        for name in sorted(os.listdir(directory)) if names else ():
             package, _dot, kind = name.rpartition(".")
-            if kind == "list" and package.partition(":")[0] in names:
-                found.update((read_bytes(os.path.join(directory, name)) or b"").decode("utf-8", "surrogateescape").splitlines())
+            if kind in kinds and package.partition(":")[0] in names:
+                found.append((read_bytes(os.path.join(directory, name)) or b"").decode("utf-8", "surrogateescape"))
         return found

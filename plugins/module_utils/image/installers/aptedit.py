@@ -9,12 +9,13 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ...apply.commands import run_command
 from ...apply.removal import remove_tree
 from ...apply.root import Root
 from ..mounts import beside_chroot
+from ..tree import TreeFile, drop, put
 from .apt import ARCHITECTURES, Apt
 from .editing import ABSENT, LATEST, MEND, PackageChange, Wish, missing, package_of
 
@@ -23,6 +24,17 @@ PLACE = "/run/statelite-packages"
 
 KEYRINGS = "/usr/share/keyrings"
 FORESEEN = re.compile(r"^(?P<kind>Inst|Remv) (?P<name>[^\s:]+)\S*(?: \[(?P<old>[^]]*)\])?(?: \((?P<new>\S+) [^)]*\))?", re.MULTILINE)
+
+AUTOMATIC = "/var/lib/apt/extended_states"
+JOURNALS = (
+    "/var/cache/ldconfig/aux-cache",
+    "/var/log/alternatives.log",
+    "/var/log/apt/eipp.log.xz",
+    "/var/log/apt/history.log",
+    "/var/log/apt/term.log",
+    "/var/log/dpkg.log",
+)
+"""What mmdebstrap takes away at its end (mmdebstrap(1), cleanup/reproducible)."""
 
 WITH_PACKAGES = f"""
 set -e
@@ -54,7 +66,7 @@ class AptEditor(Apt):
             if not os.path.lexists(place):
                 os.symlink(key, place)
         with Root(rootimg) as root:
-            status, automatic = (rootimg + root.resolve(path) for path in ("/var/lib/dpkg/status", "/var/lib/apt/extended_states"))
+            status, automatic = (rootimg + root.resolve(path) for path in ("/var/lib/dpkg/status", AUTOMATIC))
         settings = {
             "Dir": "/",
             "Dir::State": f"{work}/state",
@@ -156,6 +168,21 @@ class AptEditor(Apt):
             remove_tree(work)
         return []
 
+    def settle(self, rootimg: str, came: Collection[str], dropped: Collection[str]) -> None:
+        """Leave of a change what mmdebstrap leaves of an installation: no journals, and as automatic what nobody asks for.
+
+        `came` are packages that were not there before, `dropped` those that the list asked for before and does not now.
+        """
+        there = self.installed(rootimg)
+        with Root(rootimg) as root:
+            for path in JOURNALS:
+                drop(root, path)
+            before = (root.read(AUTOMATIC) or b"").decode(errors="replace")
+            asked = {package_of(name)[0] for name in self.order.install}
+            text = automatic(before, there, {*came, *dropped}, asked, ARCHITECTURES[self.order.osarch])
+            if text != before:
+                put(root, TreeFile(AUTOMATIC, text.encode()))
+
     def _inside(self, word: str, work: str, rootimg: str) -> str:
         """Return the path of a package file where the image's dpkg sees it too, having copied it there; other words as they are."""
         if not word.startswith("/"):
@@ -184,6 +211,21 @@ def _keys(directory: str, prefix: str = "") -> list[str]:
         for name in names
         if name.startswith(prefix) and name.endswith((".gpg", ".asc")) and "removed" not in name
     ]
+
+
+def automatic(text: str, there: Collection[str], more: Collection[str], asked: Collection[str], architecture: str) -> str:
+    """Return apt's record of packages that came because others need them, without those that are gone or asked for by name and with
+    `more` of those that are there (pure).
+    """
+    kept, names = [], set()
+    for stanza in text.split("\n\n"):
+        name = (re.search(r"^Package: (\S+)", stanza, re.MULTILINE) or [""] * 2)[1]
+        if name in there and name not in asked:
+            kept.append(stanza.strip("\n"))
+            names.add(name)
+    new = sorted({*more} & {*there} - {*asked} - names)
+    kept += [f"Package: {name}\nArchitecture: {architecture}\nAuto-Installed: 1" for name in new]
+    return "".join(f"{stanza}\n\n" for stanza in kept)
 
 
 def foreseen(said: str) -> list[PackageChange]:

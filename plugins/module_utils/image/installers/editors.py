@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from ...errors import SiteError
@@ -25,6 +26,9 @@ class Editor(Protocol):
 
     def carry_out(self, rootimg: str, wish: Wish) -> list[str]:
         """Change the packages of a tree that nobody uses and return warnings; raises SiteError with the tool's last lines."""
+
+    def settle(self, rootimg: str, came: Collection[str], dropped: Collection[str]) -> None:
+        """Leave of a change what an installation leaves. `came` are new packages, `dropped` those that the list no longer asks for."""
 
 
 EDITORS: tuple[type[AptEditor] | type[DnfEditor] | type[ZypperEditor], ...] = (AptEditor, DnfEditor, ZypperEditor)

@@ -44,6 +44,9 @@ class Installer(Protocol):
     def files(self, rootimg: str, names: Collection[str]) -> set[str]:
         """Return the paths of packages of a filled image, directories too."""
 
+    def scripts(self, rootimg: str, names: Collection[str]) -> str:
+        """Return the text of all scripts of packages of a filled image."""
+
 
 INSTALLERS: tuple[type[Apt] | type[Dnf] | type[Zypper], ...] = (Apt, Dnf, Zypper)
 

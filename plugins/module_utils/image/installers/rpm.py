@@ -17,7 +17,7 @@ from ..sources import parse_source
 from .machine import missing_programs
 from .order import Order
 from .repositories import Repository, other_faults, other_repositories, parse_pkgdir, repositories
-from .rpmdb import files_of, installed, place_for, remove_packages, settle_database
+from .rpmdb import asked, files_of, installed, place_for, remove_packages, settle_database
 from .rpmtool import RpmTool, settle_scripts
 
 NEEDED = (("rpm", "rpm"), ("rpmdb", "rpm"))
@@ -108,6 +108,10 @@ class RpmInstaller:
     def files(self, rootimg: str, names: Collection[str]) -> set[str]:
         """Return the paths that rpm's database gives to packages of a filled image, directories too."""
         return files_of(rootimg, names, self.tool) if names else set()
+
+    def scripts(self, rootimg: str, names: Collection[str]) -> str:
+        """Return the text of all scripts and triggers of packages of a filled image."""
+        return asked(rootimg, ["--scripts", "--triggers"], names, self.tool) if names else ""
 
     # What differs from tool to tool.
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from ...apply.commands import run_command
 from ...apply.root import Root
@@ -119,13 +119,17 @@ def installed(rootimg: str, tool: RpmTool) -> dict[str, str]:
     return installed_by_image(rootimg, tool.limit) if has_own_rpm(rootimg) else installed_by_host(rootimg, tool)
 
 
+def asked(rootimg: str, words: Sequence[str], names: Collection[str], tool: RpmTool) -> str:
+    """Return what rpm answers to a question about packages of a finished image."""
+    question = ["-q", *words, *sorted(names)]
+    if has_own_rpm(rootimg):
+        return run_command(in_chroot(rootimg, OWN_RPM, *question), limit=tool.limit, mend=MEND, name="the image's rpm")
+    return tool.run(["rpm", "--root", rootimg, *question], rootimg)[0]
+
+
 def files_of(rootimg: str, names: Collection[str], tool: RpmTool) -> set[str]:
     """Return the paths of packages of a finished image."""
-    if has_own_rpm(rootimg):
-        text = run_command(in_chroot(rootimg, OWN_RPM, "-ql", *sorted(names)), limit=tool.limit, mend=MEND, name="the image's rpm")
-    else:
-        text = tool.run(["rpm", "--root", rootimg, "-ql", *sorted(names)], rootimg)[0]
-    return {line for line in text.splitlines() if line.startswith("/")}
+    return {line for line in asked(rootimg, ["-l"], names, tool).splitlines() if line.startswith("/")}
 
 
 def remove_packages(rootimg: str, names: list[str], tool: RpmTool) -> list[str]:

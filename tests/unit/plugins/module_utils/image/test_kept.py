@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.root import Root
+from ansible_collections.diskless.statelite.plugins.module_utils.image.changes import Changes
 from ansible_collections.diskless.statelite.plugins.module_utils.image.kept import (
     drop_kept,
     invalidate,
@@ -36,6 +37,10 @@ INPUTS: dict[str, Any] = {
 
 def with_change(**changes: Any) -> dict[str, Any]:
     return {**copy.deepcopy(INPUTS), **changes}
+
+
+def changed(*paths: str, accounts: tuple[str, ...] = ()) -> Changes:
+    return Changes(frozenset(paths), frozenset(accounts))
 
 
 @pytest.fixture
@@ -119,18 +124,46 @@ def test_paths_are_compared_as_merged_directories_have_them() -> None:
     ],
 )
 def test_what_dracut_takes_in_or_decides_by_makes_another_initramfs(path: str) -> None:
-    assert touched([path], {"usr/bin/ip"}, "inst_multiple -o arping curl\n") == normal(path)
+    assert touched(changed(path), {"usr/bin/ip"}, "inst_multiple -o arping curl\n") == normal(path)
 
 
 def test_what_dracut_does_not_look_at_leaves_the_initramfs() -> None:
     paths = ["/lib", "/usr/bin/less", "/usr/share/doc/less/copyright", "/etc/lessrc", "/usr/lib/x86_64-linux-gnu/libedit.so.2"]
-    assert touched(paths, {"lib", "usr/bin/ip"}, "inst_multiple -o arping curl\n") == ""
+    assert touched(changed(*paths), {"lib", "usr/bin/ip"}, "inst_multiple -o arping curl\n") == ""
 
 
 @pytest.mark.parametrize("path", ["usr/lib/systemd/system/x.service", "usr/lib/sysctl.d/50-x.conf", "usr/share/dbus-1/system.d/x.conf"])
 def test_units_and_their_settings_count_where_the_initramfs_has_systemd(path: str) -> None:
-    assert touched([f"/{path}"], {"usr/bin/ip"}, "") == ""
-    assert touched([f"/{path}"], {"usr/lib/systemd/systemd"}, "") == path
+    assert touched(changed(f"/{path}"), {"usr/bin/ip"}, "") == ""
+    assert touched(changed(f"/{path}"), {"usr/lib/systemd/systemd"}, "") == path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/usr/local/lib/libz.so.1",
+        "/usr/lib/x86_64-linux-gnu/libcard_one.so.2",
+        "/etc/idmapd.conf",
+        "/usr/sbin/ip",
+    ],
+)
+def test_what_a_module_names_or_has_the_name_of_what_is_in_makes_another_initramfs(path: str) -> None:
+    words = 'inst_libdir_file "libcard_*.so*" "lib*"\ninst_simple /etc/idmapd.conf\n'
+    inside = {"usr/lib/x86_64-linux-gnu/libz.so.1", "usr/bin/ip"}
+    assert touched(changed(path), inside, words) == path[1:]
+    assert touched(changed("/usr/lib/libcards.so.2", "/usr/share/doc/x/idmapd.conf", "/usr/share/ip"), inside, words) == ""
+
+
+def test_the_cache_of_the_dynamic_linker_is_made_by_dracut_itself() -> None:
+    assert touched(changed("/etc/ld.so.cache"), {"etc/ld.so.cache"}, "") == ""
+    assert touched(changed("/etc/ld.so.conf.d/site.conf"), {"etc/ld.so.cache"}, "") == "etc/ld.so.conf.d/site.conf"
+
+
+def test_an_account_counts_when_a_module_names_it_and_any_where_systemd_is() -> None:
+    words = "grep -E '^(rpc|rpcuser):' /etc/passwd"
+    assert touched(changed(accounts=("sshd",)), {"etc/passwd"}, words) == ""
+    assert touched(changed(accounts=("rpc", "sshd")), {"etc/passwd"}, words) == "the account rpc"
+    assert touched(changed(accounts=("sshd",)), {"usr/lib/systemd/systemd"}, words) == "the account sshd"
 
 
 def test_only_packages_may_differ_for_an_initramfs_to_stay() -> None:
@@ -146,5 +179,5 @@ def test_programs_of_a_module_that_nobody_asks_for_count_for_nothing(tmp_path: P
         (place / "module-setup.sh").write_text(f"inst_multiple -o {program}\n")
     with Root(str(tmp_path)) as root:
         words = words_of_dracut(root)
-    assert touched(["/usr/bin/rsync"], set(), words) == ""
-    assert touched(["/usr/bin/less"], set(), words) == "usr/bin/less"
+    assert touched(changed("/usr/bin/rsync"), set(), words) == ""
+    assert touched(changed("/usr/bin/less"), set(), words) == "usr/bin/less"
