@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,9 @@ SHOW = (
 )  # fmt: skip
 OWN_FILES = "/etc"
 SHOWN = 3
+MANY = 1000
+"""Exports that nfs-ganesha reads in a second or two; the time grows with their square (role nfs_exports, Thousands of nodes)."""
+
 SETTLE = 20.0
 """Seconds in which ganesha has read its file again after a SIGHUP."""
 
@@ -126,6 +129,15 @@ def beside_our_own(exports: Iterable[Export]) -> list[str]:
     named = ", ".join(places[:SHOWN]) + (f" and {len(places) - SHOWN} more" if len(places) > SHOWN else "")
     reached = f"lie on the file system of {OWN_FILES}: nfs-ganesha gives out every file of it, this server's keys too, for forged handles"
     return [f"{named} {reached}. Put them on another file system, or use the kernel's server"]
+
+
+def too_many(exports: Sequence[Export]) -> list[str]:
+    """Return a warning where nfs-ganesha has more exports than it reads in reasonable time."""
+    if len(exports) <= MANY:
+        return []
+    slow = "which it reads for minutes at each start and at each change (the time grows with the square of the exports)"
+    mend = "Use the kernel's server, or divide the nodes' state between several servers"
+    return [f"nfs-ganesha gets {len(exports)} exports, {slow}. {mend}"]
 
 
 @dataclass
@@ -250,7 +262,7 @@ def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> Export
         faults = []
     own = PATHS[KERNEL] if server == GANESHA else path
     lines = foreign_lines(params["foreign_files"], own)
-    for warning in reached_by_handles(lines, expected.exports) if server == KERNEL else beside_our_own(expected.exports):
+    for warning in _warnings(server, lines, expected.exports):
         warn(warning)
     blocking = kernelexports.in_the_way(lines, expected.exports, os.path.realpath)
     if not params["take_over"]:
@@ -269,6 +281,11 @@ def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> Export
     _check_whole_set(server, text, path, lines, taken, expected)
     made = [directory for directory in expected.directories if not os.path.isdir(directory)]
     return ExportsPlan(server, path, text, present, expected, made, taken, params["reload"])
+
+
+def _warnings(server: str, lines: Iterable[kernelexports.Line], exports: Sequence[Export]) -> list[str]:
+    """Return what a person should know of this server with these exports."""
+    return reached_by_handles(lines, exports) if server == KERNEL else [*beside_our_own(exports), *too_many(exports)]
 
 
 def _taken_over(lines: Iterable[kernelexports.Line]) -> dict[str, tuple[str, str]]:

@@ -294,6 +294,12 @@ def test_ganesha_beside_the_servers_own_files_is_warned_about(tmp_path: Path, mo
     assert told.startswith(f"{first} and 3 more lie on the file system of {tmp_path}:")
 
 
+def test_more_exports_than_ganesha_reads_in_good_time_are_warned_about() -> None:
+    exports = [Export(f"/srv/state/n{number}", ("10.0.0.1",), ("rw",), "state") for number in range(1001)]
+    assert exports_module.too_many(exports[1:]) == []
+    assert "1001 exports" in exports_module.too_many(exports)[0]
+
+
 @pytest.mark.parametrize("server", ["kernel", "ganesha"])
 def test_a_foreign_read_write_line_is_refused_by_file_and_line(tmp_path: Path, server: str) -> None:
     host = Host(tmp_path, server=server)
