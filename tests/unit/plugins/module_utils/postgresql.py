@@ -149,10 +149,15 @@ class Server:
                 cursor.execute(f"CREATE DATABASE {name} {' '.join(words)}")
         return name
 
-    def empty(self, name: str) -> None:
-        """Take our tables out of a database, and whoever uses them."""
+    def empty_of_clients(self, name: str) -> None:
+        """Cut every connection to a database."""
         with self.connected(name) as cursor:
             cursor.execute(f"SELECT pg_terminate_backend(pid) {OTHERS}", (name,))
+
+    def empty(self, name: str) -> None:
+        """Take our tables out of a database, and whoever uses them."""
+        self.empty_of_clients(name)
+        with self.connected(name) as cursor:
             cursor.execute("DROP SCHEMA IF EXISTS statelite CASCADE")
 
     def follow(self, primary: Server) -> None:

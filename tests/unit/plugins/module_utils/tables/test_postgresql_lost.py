@@ -15,6 +15,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.boot.seen impor
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.tables import postgresql
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.plan import Change
+from ansible_collections.diskless.statelite.plugins.module_utils.tables.publishing import plan_snapshot
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.schema import TABLES
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.snapshot import load_snapshot
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.store import open_store
@@ -173,6 +174,36 @@ def test_a_service_node_reads_from_a_replica_and_publishes_what_it_has(site, rep
     monkeypatch.setattr(postgresql, "PATIENCE", 0.2)
     fault = refusal(declare, url, rows=[{"file": "/b"}])
     assert "PRIMARY,REPLICA" in fault.mend
+
+
+def test_what_a_replica_has_is_published_by_a_module_that_writes_nothing(site, replica, tmp_path):
+    url = replica.url(site.name, tmp_path / "service")
+    assert "nobody wrote" in refusal(plan_snapshot, {"site": url}, print).what
+    for version, name in enumerate(("/a", "/b"), 1):
+        declare(site, rows=[{"file": name}])
+        replica.caught_up(site.server)
+        made = plan_snapshot({"site": url}, print)
+        assert made.lines() == [f"{tmp_path}/service/published/site.json: version {version - 1 or 'none'} -> {version}"]
+        made.apply()
+        assert made.result() == {"snapshot": f"{tmp_path}/service/published/site.json", "version": version}
+        assert plan_snapshot({"site": url}, print).lines() == []
+    assert (tmp_path / "service/published/site.json").read_text() == site.snapshot.read_text()
+    assert "copy" in refusal(plan_snapshot, {"site": str(site.snapshot)}, print).what
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
+def test_a_store_that_is_open_survives_what_cuts_its_connection(site, monkeypatch, driver):
+    monkeypatch.setattr(postgresql, "DRIVERS", (driver,))
+    declare(site, rows=ONE)
+    with open_store(str(site)) as store:
+        assert store.version == 1
+        site.server.empty_of_clients(site.name)
+        assert store.version == 1
+        site.server.stop("immediate")
+        site.server.start()
+        store.write([Change(TABLES["litefile"], None, {"file": "/b"})])
+        site.server.empty_of_clients(site.name)
+        assert store.read(["litefile"]) == (2, {"litefile": [*ONE, {"file": "/b"}]})
 
 
 def test_of_two_hosts_the_one_that_can_be_written_to_is_written_to(site, replica):
