@@ -22,7 +22,7 @@ from . import rules
 from .bridges import bridges_of
 from .entry import DIRECTORY, FILE, Entry
 from .layout import DEFAULT, IMAGE, KEPT, STATELITE, TMPFS, Directory, Layout, Made, Placed
-from .place import OWN, Found, Place, Places, Tree, ancestors, place_of
+from .place import MAX_LINKS, OWN, Found, Place, Places, Tree, ancestors, place_of
 
 FILE_MODE = 0o644
 ROUNDS = 5
@@ -123,10 +123,13 @@ class _Arrangement:
             self.files[path] = FILE_MODE
 
     def content_of(self, path: str) -> str:
-        """Return where the content of a path of the image stands in the layout."""
-        for place in (path, *ancestors(path)):
-            if place in self.contents:
-                return self.contents[place] + path[len(place) :]
+        """Return where the content of a path of the image stands in the layout; what a link leads to may lie in another entry."""
+        for _entry in range(MAX_LINKS):
+            place = next((place for place in (path, *ancestors(path)) if place in self.contents), path)
+            content = self.contents.get(place, place)
+            if content == place:
+                break
+            path = content + path[len(place) :]
         return path
 
     def top(self, one: _Settled, kind: str, leads_to: str | None) -> None:
@@ -183,17 +186,22 @@ class _Arrangement:
         self._link(DEFAULT + path, relative(DEFAULT + path, IMAGE + content))
 
     def below(self, one: _Settled, parent: _Settled, kind: str) -> None:
-        """An entry below another one: make it in that one's content when the image has none."""
-        if one.found is not None:
+        """An entry below another one: make it in that one's content when the image has none, and no other row made it."""
+        content, inside = self.content_of(one.path), [place for place in ancestors(one.path) if place.startswith(parent.path + "/")]
+        clash = next((place for place in map(self.content_of, inside) if place in self.files), None)
+        if one.found is None and (clash or (kind == DIRECTORY and content in self.files)):
+            what = f"it needs a directory at {clash or content}, which another row, by another way, makes an empty file"
+            self.faults.append(Fault(one.entry.where, what, "Write that row with a slash at its end, or drop one of the two"))
+        if one.found is not None or content in self.files or content in self.directories:
             return
-        for place in reversed(ancestors(one.path)):
+        for place in reversed(inside):
             origin = one.origin[: len(one.origin) - len(one.path) + len(place)]
-            if place.startswith(parent.path + "/") and self.tree.look(origin) is None:
+            if self.tree.look(origin) is None:
                 self.directories.setdefault(self.content_of(place), Directory())
         if kind == DIRECTORY:
-            self.directories[self.content_of(one.path)] = Directory()
+            self.directories[content] = Directory()
         else:
-            self.files[self.content_of(one.path)] = FILE_MODE
+            self.files[content] = FILE_MODE
 
     def _entry(self, one: _Settled, kind: str, parent: str | None) -> Placed:
         entry, content = one.entry, self.content_of(one.path)
@@ -364,7 +372,7 @@ def lay_out(image: str, entries: Sequence[Entry], tree: Tree, permission: int = 
         work.lead(path)
     for path in children:
         one, parent = settled[path], parents[path]
-        kind = _kind(one, one.found, path in with_children)
+        kind = _kind(one, one.found, path in with_children or work.content_of(path) in work.directories)
         rule = _refuse(one, kind, parent, path in with_children)
         if rule is None and parent is not None and one.is_link and not _follows(one, parent, targets.get(path), tree):
             rule = rules.LINK_BELOW_ENTRY

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
@@ -16,6 +17,7 @@ from ansible_collections.diskless.statelite.plugins.module_utils.lite.entry impo
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.layout import Layout, layout_of
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.place import place_of
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
+from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.lite import images
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.lite.images import Manifest, entries, tree
 
 STORAGES = ("tmpfs", "persistent", "ro", "con", "localdisk")
@@ -242,3 +244,37 @@ def test_places_are_found_as_a_chroot_would(tmp_path):
     assert place_of(found, "/up/d/e").path == "/d/e"
     assert place_of(found, "/a").path == "/a"
     assert place_of(found, "/a", follow=True).path == "/d"
+
+
+WAY = [
+    {"path": "/etc", "type": "d", "mode": "0755"},
+    {"path": "/way", "type": "l", "target": "/etc"},
+    {"path": "/etc/dir", "type": "d", "mode": "0755"},
+]
+
+
+@pytest.mark.parametrize(
+    ("table", "made"),
+    [
+        ({"/etc/dir/": "", "/way": "", "/way/dir/new": ""}, ".default/etc/dir/new"),
+        ({"/etc/made/": "", "/way": "", "/way/made": ""}, ".default/etc/made"),
+        ({"/etc/made/": "bind", "/way": "", "/way/made/new/": ""}, "etc/made/new"),
+        ({"/etc/": "", "/etc/made/": "", "/way": "", "/way/made": ""}, ".default/etc/made"),
+    ],
+)
+def test_what_lies_in_another_entry_by_way_of_a_link_is_made_there_once(tmp_path, table, made):
+    """Found by hypothesis: the plan made it at the path that the other entry's link takes, and failed half way."""
+    root = images.build(tmp_path / "rootimg", WAY)
+    before = images.snapshot(root)
+    images.apply(root, table)
+    assert os.path.lexists(root / made)
+    assert images.apply(root, dict(reversed(table.items()))) == []
+    images.apply(root, None)
+    assert images.snapshot(root) == before
+
+
+@pytest.mark.parametrize("table", [{"/etc/made": "", "/way": "", "/way/made/new": ""}, {"/etc/made": "", "/way": "", "/way/made/": ""}])
+def test_a_file_of_one_row_that_another_way_makes_a_directory_is_refused(tmp_path, table):
+    root = images.build(tmp_path / "rootimg", WAY)
+    with pytest.raises(SiteError, match=r"needs a directory at /\.default/etc/made, which another row, by another way"):
+        images.plan(root, table)
