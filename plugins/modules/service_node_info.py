@@ -80,6 +80,16 @@ generations:
     manifest:
       description: The SHA-256 of its manifest.
       type: str
+installdir:
+  description: Directory of images, as the table C(site) has it.
+  returned: success
+  type: str
+  sample: /install
+tftpdir:
+  description: Directory of boot files, as the table C(site) has it.
+  returned: success
+  type: str
+  sample: /tftpboot
 """
 
 from ansible_collections.diskless.statelite.plugins.module_utils.boot.served import SPEC, read_served

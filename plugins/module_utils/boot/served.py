@@ -107,4 +107,5 @@ def read_served(params: Mapping[str, Any], warn: Callable[[str], None]) -> dict[
         except SiteError as error:
             faults.extend(error.faults)
     raise_faults(faults)
-    return {"addresses": list(addresses), "nodes": nodes, "generations": [each for each in offers if each]}
+    directories = {key: site.setting(key) for key in ("installdir", "tftpdir")}
+    return {"addresses": list(addresses), "nodes": nodes, "generations": [each for each in offers if each], **directories}

@@ -195,4 +195,5 @@ def test_names_that_hosts_has_not_count_for_nothing_beside_an_address(server: Hi
     server.tables["nodetype"] = []
     server.store()
     found = read_served({"server": ["service-node-two", SN2], "site": str(server.root / "site.db")}, lambda _text: None)
-    assert found == {"addresses": [SN2], "nodes": ["n2"], "generations": []}
+    directories = {"installdir": str(server.root / "install"), "tftpdir": str(server.tftp)}
+    assert found == {"addresses": [SN2], "nodes": ["n2"], "generations": [], **directories}
