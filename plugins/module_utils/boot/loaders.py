@@ -44,9 +44,19 @@ PLATFORMS = {
 
 PROGRAM = "grub-mkstandalone"
 MEND = "Install the package grub-common"
-MODULES = "normal configfile echo linux net tftp http test regexp true sleep reboot halt gzio minicmd ls"
+MODULES = "normal configfile echo linux net tftp http test regexp true sleep reboot halt gzio minicmd ls eval"
 OF_PLATFORM = {"x86_64-efi": "efinet linuxefi", "arm64-efi": "efinet", "powerpc-ieee1275": "ofnet"}
 SCRIPT = """\
+if [ -z "$net_default_mac" ]; then
+    for card in efinet0 efinet1 efinet2 efinet3; do
+        if [ -z "$net_default_mac" ]; then
+            if net_bootp "$card"; then
+                set net_default_interface="${card}_dhcp"
+                eval "set net_default_server=\\$net_${card}_dhcp_next_server"
+            fi
+        fi
+    done
+fi
 set place="(tftp,$net_default_server)/boot/grub2"
 if [ -n "$cmdpath" ]; then
     regexp --set=1:device --set=2:directory '\\(([^)]*)\\)/*(.*)' "$cmdpath"
@@ -62,7 +72,10 @@ if [ -z "$default" ]; then
     exit
 fi
 """
-"""What our GRUB does: the node's own file, and back to the firmware when that names nothing to boot."""
+"""What our GRUB does: the node's own file, and back to the firmware when that names nothing to boot.
+
+Firmware that fetched it by HTTP tells it neither the card nor the server, so it asks for both.
+"""
 
 XNBA = "xcat/xnba"
 LOADERS = ("undionly.kpxe", "snponly.efi")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +164,13 @@ def test_a_server_without_the_program_is_told_before_it_is_run(machine: Machine,
     monkeypatch.setattr(loaders, "is_installed", lambda _program: False)
     with pytest.raises(SiteError, match=r"grub-mkstandalone: is not installed\. Install the package grub-common"):
         machine.plan()
+
+
+def test_grub_reads_what_it_is_given_and_has_the_commands_of_it(tmp_path: Path) -> None:
+    script = tmp_path / "grub.cfg"
+    script.write_text(loaders.SCRIPT)
+    subprocess.run(["grub-script-check", str(script)], check=True)
+    words = {line.split()[0] for line in loaders.SCRIPT.replace("if net_bootp", "net_bootp").splitlines()}
+    of_no_module = {"if", "fi", "for", "done", "set", "source"}
+    of_others = {"net_bootp": "net", "exit": "minicmd"}
+    assert {of_others.get(word, word) for word in words - of_no_module} <= set(loaders.MODULES.split())
