@@ -6,21 +6,27 @@
 python3 tests/bench/genimage.py [MIRROR]    builds the shipped image for Debian 12 some times and ends with 1 when a gate is missed.
 
 MIRROR is a directory that holds `debian/` (the lab's; made when it is not given). Bare is what a person would type: mmdebstrap with the
-same packages and sources, then dracut in a chroot, with the same words. Gates are of CPU time, which holds on a busy machine.
+same packages and sources, then dracut in a chroot, with the same words. All that genimage does besides (the copy from which the next
+build starts, keys, digests, a record) and the start of Python with its modules stand on its side alone. Both are built at the same time,
+each from nothing in a directory of its own, so that whatever else the machine does slows both. Gates are of CPU time, which holds on a
+busy machine; the seconds by the clock are those of two builds that share it.
+
+Three packages change, one at a time: MORE comes, for which dracut has no use; DECIDING comes, by which dracut decides, so that it runs
+again; MORE goes. The build that starts from the last one and brings MORE is compared with one from nothing, path by path.
 """
 
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.removal import remove_tree
 from ansible_collections.diskless.statelite.plugins.module_utils.image.asked import SPEC, read_and_plan
@@ -32,8 +38,8 @@ from ansible_collections.diskless.statelite.plugins.module_utils.tables.store im
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = ROOT / "roles/image/files"
-MORE = "rsync"
-"""The package that the list has more the second time; dracut has no use for it."""
+MORE, DECIDING = "rsync", "ifupdown"
+"""Packages that the list does not have at first."""
 ROUNDS = 2
 """How often the two builds that are compared are done; the least of each is what the work itself takes."""
 OVERHEAD = 1.10
@@ -41,13 +47,27 @@ TIMES = 3
 NOTHING = 2.0
 """CPU seconds that an unchanged genimage may take, in a process of its own."""
 
+BY_HAND = """
+set -e
+root=$1 agent=$2 count=$3
+shift 3
+DEBIAN_FRONTEND=noninteractive INITRD=No env "${@:1:count}"
+cp -a "$agent" "$root/usr/lib/dracut/modules.d/95statelite"
+for place in dev proc sys; do mount --rbind "/$place" "$root/$place"; done
+mount -t tmpfs tmpfs "$root/tmp"
+exec chroot "$root" dracut "${@:count+1}"
+"""
+
 
 @dataclass
 class Taken:
-    """What one build took."""
+    """What one build took, in seconds."""
 
     cpu: float
     wall: float
+
+    def words(self) -> str:
+        return f"{self.cpu:.1f} CPU s ({self.wall:.0f} s)"
 
 
 def mirror() -> Path:
@@ -58,33 +78,38 @@ def mirror() -> Path:
     return Path(made.stdout.splitlines()[-1])
 
 
-def measured(act: Callable[[], object]) -> Taken:
-    """Return the CPU seconds of this process and all that it started, and the seconds by the clock."""
+def measured(log: Path, *commands: Sequence[str]) -> list[Taken]:
+    """Run commands at the same time; return what each took, with all that it started. One that fails ends the bench with its last words."""
     os.sync()
-    begun, usage = time.monotonic(), _used()
-    act()
-    return Taken(_used() - usage, time.monotonic() - begun)
+    begun, found, logs = time.monotonic(), {}, {}
+    for number, command in enumerate(commands):
+        path = log.with_suffix(f".{number}")
+        with path.open("wb") as stream:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
+        logs[process.pid] = path
+    while len(found) < len(commands):
+        pid, status, used = os.wait3(0)
+        found[pid] = Taken(used.ru_utime + used.ru_stime, time.monotonic() - begun)
+        if status:
+            sys.exit("\n".join(logs[pid].read_text(errors="replace").splitlines()[-15:]))
+    return [found[pid] for pid in logs]
 
 
-def _used() -> float:
-    found = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in found)
-
-
-def prepare(work: Path, debian: Path) -> None:
-    """Write the site of one image."""
+def prepare(place: Path, debian: Path, *more: str) -> None:
+    """Write the site of one image, whose list has some packages more than the shipped one."""
+    place.mkdir(exist_ok=True)
     for path in (ROLE / "pkglist").iterdir():
-        shutil.copy(path, work)
-    (work / "list").write_text("#INCLUDE:compute.debian12.x86_64.pkglist#\n")
+        shutil.copy(path, place)
+    (place / "list").write_text("\n".join(["#INCLUDE:compute.debian12.x86_64.pkglist#", *more, ""]))
     image = {"imagename": "bench", "osvers": "debian12", "osarch": os.uname().machine, "profile": "compute", "provmethod": "statelite"}
-    source = f"deb [trusted=yes] copy:{debian}/debian bookworm main"
-    linux = {"imagename": "bench", "pkglist": str(work / "list"), "pkgdir": source, "rootimgdir": str(work / "image")}
-    with open_store(str(work / "site.db")) as store:
+    source = f"deb [trusted=yes] copy:{debian.resolve()}/debian bookworm main"
+    linux = {"imagename": "bench", "pkglist": str(place / "list"), "pkgdir": source, "rootimgdir": str(place / "image")}
+    with open_store(str(place / "site.db")) as store:
         store.write(plan_table(TABLES["osimage"], [], [image]))
         store.write(plan_table(TABLES["linuximage"], [], [linux]))
 
 
-def plan(work: Path, **options: object) -> Genimage:
+def plan(place: Path) -> Genimage:
     """Return genimage's plan."""
     params = {name: option.get("default") for name, option in SPEC.items()}
     places = {
@@ -94,89 +119,97 @@ def plan(work: Path, **options: object) -> Genimage:
         "ca": "",
         "authorized_keys": "",
     }
-    found = read_and_plan({**params, **places, "site": str(work / "site.db"), "image": "bench", **options}, print)
+    found = read_and_plan({**params, **places, "site": str(place / "site.db"), "image": "bench"}, print)
     if not isinstance(found, Genimage):
         sys.exit("no build was planned")
     return found
 
 
-def build(work: Path, **options: object) -> Genimage:
+def genimage(place: Path, due: bool = True) -> list[str]:
+    """Return the command that runs genimage in a process of its own, and fails unless a build is `due` or is not."""
+    return [sys.executable, __file__, "--run", str(place), "build" if due else "nothing"]
+
+
+def run(place: Path, wanted: str) -> None:
     """Run genimage."""
-    due = plan(work, **options)
-    if not due.lines():
-        sys.exit("there was nothing to build")
+    due = plan(place)
+    if bool(due.lines()) != (wanted == "build"):
+        sys.exit("\n".join(due.lines()) or "there was nothing to build")
     due.apply()
-    return due
 
 
-def bare(work: Path, like: Genimage) -> None:
-    """Build the same by hand, as far as tools do it."""
-    root = work / "bare"
+def by_hand(root: Path, like: Genimage, record: dict[str, Any]) -> list[str]:
+    """Return the command that builds the same by hand, as far as tools do it."""
     installer = like.definition.installer
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "INITRD": "No"}
-    command = ["mmdebstrap", *installer.arguments(), "bookworm", str(root), *installer.sources()]
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    record = like.newest.record()
-    agent = root / "usr/lib/dracut/modules.d/95statelite"
-    subprocess.run(["cp", "-a", str(ROLE / "dracut/95statelite"), str(agent)], check=True)
+    first = ["mmdebstrap", *installer.arguments(), "bookworm", str(root), *installer.sources()]
     words = dracut_arguments(record["kernel_version"], record["drivers"])
-    mounts = 'r=$1; shift; for d in dev proc sys; do mount --rbind /$d "$r/$d"; done; mount -t tmpfs tmpfs "$r/tmp"'
-    script = f'set -e; {mounts}; exec chroot "$r" dracut "$@"'
-    alone = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", str(root), *words]
-    subprocess.run(alone, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    alone = ["unshare", "--mount", "--propagation", "private", "bash", "-c", BY_HAND, "bash"]
+    return [*alone, str(root), str(ROLE / "dracut/95statelite"), str(len(first)), *first, *words]
 
 
-def unchanged(work: Path) -> None:
-    """Run an unchanged genimage in a process of its own, the start of Python and of its modules with it."""
-    here = str(Path(__file__).parent)
-    lines = ["import sys", "from pathlib import Path", f"sys.path.insert(0, {here!r})", "import genimage"]
-    code = "; ".join([*lines, "sys.exit(bool(genimage.plan(Path(sys.argv[1])).lines()))"])
-    subprocess.run([sys.executable, "-c", code, str(work)], check=True)
+def change(place: Path, log: Path, come: str = "", go: str = "") -> tuple[Taken, dict[str, Any]]:
+    """Change one package of the list and run genimage; return what it took, and the record."""
+    lines = (place / "list").read_text().splitlines()
+    (place / "list").write_text("".join(f"{line}\n" for line in [*lines, come] if line and line != go))
+    taken = measured(log, genimage(place))[0]
+    return taken, plan(place).newest.record()
+
+
+def alike(one: Path, other: Path) -> tuple[bool, str]:
+    """Compare two generations path by path."""
+    script = ROOT / "tests/integration/targets/genimage/files/alike.py"
+    said = subprocess.run([sys.executable, str(script), str(one), str(other)], check=False, capture_output=True, text=True)
+    return said.returncode == 0, (said.stdout or said.stderr).strip()
 
 
 def compare(work: Path, debian: Path) -> bool:
     """Print the figures; return whether every gate is kept."""
-    prepare(work, debian)
-    rounds = [measured(lambda: build(work))]
-    hand = []
-    for _round in range(ROUNDS):
-        hand.append(measured(lambda: bare(work, plan(work))))
-        remove_tree(str(work / "bare"))
-        if len(rounds) < ROUNDS:
-            rounds.append(measured(lambda: build(work, force=True, full=True)))
-    (work / "list").write_text((work / "list").read_text() + f"{MORE}\n")
-    short = measured(lambda: build(work))
-    record = plan(work).newest.record()
-    rounds.append(measured(lambda: build(work, force=True, full=True)))
-    other = plan(work).newest.record()
-    whole, by_hand = (min(taken, key=lambda one: one.cpu) for taken in (rounds, hand))
-    idle = min((measured(lambda: unchanged(work)) for _round in range(3)), key=lambda one: one.cpu)
-    started = not record["from_nothing"] and other["from_nothing"] == "it is asked for"
-    same = record["packages"] == other["packages"]
-    parts = ", ".join(f"{name} {seconds} s" for name, seconds in record["seconds_of"].items())
-    share = whole.cpu / by_hand.cpu
-    full = f"genimage {whole.cpu:.1f} CPU s ({whole.wall:.0f} s)"
-    manual = f"mmdebstrap and dracut by hand {by_hand.cpu:.1f} CPU s ({by_hand.wall:.0f} s)"
-    more = f"one package more {short.cpu:.1f} CPU s ({short.wall:.0f} s; {parts})"
-    kept = f"the same {len(other['packages'])} packages; initramfs: {record['initramfs_anew'] or 'the one before'}"
+    log, first = work / "log", work / "first"
+    prepare(first, debian)
+    measured(log, genimage(first))
+    changed = {f"{MORE} comes": change(first, log, come=MORE)}
+    ours, hand = [], []
+    for number in range(ROUNDS):
+        place, root = work / f"round-{number}", work / "bare"
+        prepare(place, debian, MORE)
+        one, other = measured(log, genimage(place), by_hand(root, plan(place), plan(first).newest.record()))
+        ours.append(one)
+        hand.append(other)
+        remove_tree(str(root))
+    same, how = alike(Path(plan(first).newest.path), Path(plan(work / "round-0").newest.path))
+    changed[f"{DECIDING} comes"] = change(first, log, come=DECIDING)
+    changed[f"{MORE} goes"] = change(first, log, go=MORE)
+    idle = min((measured(log, genimage(first, due=False))[0] for _round in range(3)), key=lambda one: one.cpu)
+    whole, bare = (min(taken, key=lambda one: one.cpu) for taken in (ours, hand))
+    share = whole.cpu / bare.cpu
+    each = ", ".join(f"{one.cpu / other.cpu:.3f}" for one, other in zip(ours, hand))
+    both = f"genimage {whole.words()}, mmdebstrap and dracut by hand {bare.words()}"
     lines = [
         (idle.cpu <= NOTHING, f"unchanged genimage {idle.cpu:.2f} CPU s ({idle.wall:.1f} s; at most {NOTHING:g})"),
-        (share <= OVERHEAD, f"{full}, {manual}: {share:.3f} times (at most {OVERHEAD})"),
-        (short.cpu * TIMES <= whole.cpu, f"{more}, {full}: 1/{whole.cpu / short.cpu:.1f} (at most 1/{TIMES})"),
-        (started and same, kept),
+        (share <= OVERHEAD, f"{both}: {share:.3f} times (at most {OVERHEAD}; rounds: {each})"),
     ]
+    for title, (taken, record) in changed.items():
+        began = record["from_nothing"] or "from the last build"
+        words = f"{title}: {taken.words()}, {began}; initramfs: {record['initramfs_anew'] or 'the one before'}"
+        good = taken.cpu * TIMES <= whole.cpu and not record["from_nothing"]
+        lines.append((good, f"{words}: 1/{whole.cpu / taken.cpu:.1f} of a build from nothing (at most 1/{TIMES})"))
+    lines.append((same, f"from the last build and from nothing, path by path: {how}"))
     for good, words in lines:
         print(f"{'ok  ' if good else 'fail'} {words}", flush=True)
     return all(good for good, _words in lines)
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["--run"]:
+        run(Path(sys.argv[2]), sys.argv[3])
+        return
     debian = Path(sys.argv[1]) if len(sys.argv) > 1 else mirror()
     with tempfile.TemporaryDirectory(prefix="statelite-genimage-", dir=ROOT / "build") as name:
         try:
             good = compare(Path(name), debian)
         finally:
-            remove_tree(f"{name}/image")
+            for made in Path(name).glob("*/image"):
+                remove_tree(str(made))
             remove_tree(f"{name}/bare")
     sys.exit(0 if good else 1)
 
