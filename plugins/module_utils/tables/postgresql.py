@@ -157,13 +157,16 @@ class PostgresqlDatabase:
         self._writable = kind == READ_WRITE
 
     def _lost(self, error: Any) -> bool:
-        """Tell whether the transaction can be done again: the connection is gone, or the server said so."""
+        """Tell whether the transaction can be done again: the connection is gone, or the server said so.
+
+        An error of an open connection that has no state did not come from the server; psycopg2 does not always notice that it is closed.
+        """
         state = _state_of(error)
         if state is not None:
             return state.startswith(DOWN) or state in ANEW
         if self._connection is None:
             return ANSWERED.search(str(error)) is None
-        return bool(self._connection.closed)
+        return not isinstance(error, (self._driver.ProgrammingError, self._driver.DataError, self._driver.NotSupportedError))
 
     def _named(self, error: Any) -> SiteError:
         """Return the error with the site's name; never with a statement or its values, which the driver tells along."""

@@ -127,6 +127,23 @@ def test_a_connection_that_is_cut_in_a_write_leaves_it_made_once(site, monkeypat
     assert load_snapshot(str(site.snapshot))[0] == 2
 
 
+def test_a_lost_connection_that_the_driver_takes_for_open_is_lost_all_the_same(site, monkeypatch):
+    """As psycopg2 does when the answer to several statements breaks off."""
+    declare(site, rows=ONE)
+    once, told = postgresql.PostgresqlDatabase._once, []
+
+    def broken_off(self, work, writing):
+        if writing and not told:
+            self._connected(writing)
+            told.append("once")
+            raise psycopg2.DatabaseError("server closed the connection unexpectedly")
+        return once(self, work, writing)
+
+    monkeypatch.setattr(postgresql.PostgresqlDatabase, "_once", broken_off)
+    assert declare(site, rows=[{"file": "/b"}]) == ["litefile ALL /b: added"]
+    assert told == ["once"]
+
+
 def _many(site, first):
     for number in range(first, first + 15):
         declare(site, rows=[{"file": f"/f{number}"}])
