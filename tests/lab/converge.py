@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ PLAYBOOK = "diskless.statelite.site"
 INVENTORY = LAB / "inventory"
 LIMIT = 1200
 RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+INVOKED = "journalctl --quiet --no-pager --boot --grep='^Invoked with' --output-fields=SYSLOG_IDENTIFIER --output=json"
 
 
 def converge(
@@ -53,6 +55,12 @@ def ask(box: Box, module: str, arguments: Mapping[str, object], inventory: Path 
     command += ["--args", json.dumps(dict(arguments))]
     text = output_of(command, log=box.logs / "modules.log", limit=LIMIT, environment=environment(box))
     return dict(json.loads(text.partition(" => ")[2]))
+
+
+def invoked(box: Box) -> Counter[str]:
+    """Return how often each module has run on the box: every one writes so into its journal when it begins."""
+    lines = box.command(f"{INVOKED} || true", limit=120).splitlines()
+    return Counter(json.loads(line)["SYSLOG_IDENTIFIER"].removeprefix("ansible-") for line in lines)
 
 
 def environment(box: Box) -> dict[str, str]:

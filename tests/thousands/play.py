@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 
 import mirror
@@ -20,7 +19,7 @@ import network
 import places
 import seen
 from box import Box, make_tree
-from converge import converge
+from converge import converge, invoked
 from facts import Fact
 from processes import LabError
 from runs import Run, Stages, hold
@@ -31,7 +30,6 @@ NODES = 5000
 MOST = 60
 """Module runs on the management node that a whole converge may take."""
 LIMIT = 3000
-INVOKED = "journalctl --quiet --no-pager --boot --grep='^Invoked with' --output-fields=SYSLOG_IDENTIFIER --output=json"
 
 
 def node_rows(count: int) -> str:
@@ -47,12 +45,6 @@ def node_rows(count: int) -> str:
 def make_mirror(log: Path) -> None:
     """Fill the mirror where this machine's own network is."""
     mirror.make_mirror(log)
-
-
-def invoked(box: Box) -> Counter[str]:
-    """Return how often each module has run on the box: every one writes so into its journal when it begins."""
-    lines = box.command(f"{INVOKED} || true", limit=120).splitlines()
-    return Counter(json.loads(line)["SYSLOG_IDENTIFIER"].removeprefix("ansible-") for line in lines)
 
 
 def converged(stages: Stages, box: Box, name: str, variables: dict[str, object] | None = None, tags: str = "all") -> seen.Converged:
@@ -82,7 +74,6 @@ def everything(stages: Stages, box: Box) -> None:
     facts.append(Fact("again: module runs", "mn1", again.verdict(MOST), r"\d+ of 60"))
     facts.append(Fact("again", "mn1", str(again), r".*"))
     facts.extend(seen.of_the_nodes(box, NODES))
-    facts.extend(seen.of_ganesha(box, NODES))
     box.command("cat > /srv/nodes.jsonl", script=node_rows(NODES + 1))
     pid = seen.ganesha(box)
     more = converged(stages, box, "one-node-more", tags="tables,nodeset,nfs_exports,pxe")

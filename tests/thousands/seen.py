@@ -1,7 +1,7 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was seen on the management node of thousands: how many nodes each service knows, and what the NFS server takes for them."""
+"""What was seen on the management node of thousands: how many nodes each service knows, and who answers them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,6 @@ from box import Box
 from facts import Fact
 
 GANESHA = "systemctl show --property=MainPID --value nfs-ganesha.service"
-SHOWN = "dbus-send --system --print-reply --dest=org.ganesha.nfsd /org/ganesha/nfsd/ExportMgr org.ganesha.nfsd.exportmgr.ShowExports"
-COUNT = f"{SHOWN} | grep -c 'string \"/srv/state/n'"
-RESTART = f"""
-began=$(date +%s.%N)
-systemctl restart nfs-ganesha.service
-until [ "$({COUNT} 2>/dev/null)" = "$1" ]; do sleep 0.5; done
-date +%s.%N | awk -v began="$began" '{{print int($1 - began + 0.5)}}'
-"""
 ASKED = """
 import json, socket
 talk = socket.socket(socket.AF_UNIX)
@@ -53,29 +45,15 @@ def ganesha(box: Box) -> str:
 
 def of_the_nodes(box: Box, count: int) -> Iterator[Fact]:
     """Every service knows every node."""
-    last = f"n{count:04d}"
     asked = {
         "boot files": "ls /tftpboot/pxelinux.cfg | grep -cx 'n[0-9]*'",
         "addresses and names in dnsmasq's drop-in": "grep -cE '^(dhcp-host|host-record)=' /etc/dnsmasq.d/statelite.conf",
-        "exports of state": COUNT,
     }
     for title, command in asked.items():
         wanted = 2 * count if title.startswith("addresses") else count
         yield Fact(f"{title}, of {count} nodes", "mn1", box.command(command, limit=120).strip(), str(wanted))
     daemons = "systemctl is-active dnsmasq nginx nfs-ganesha statelite-answer | sort | uniq -c | xargs; systemctl is-system-running"
     yield Fact("daemons", "mn1", box.command(f"{daemons} || true").strip(), "4 active\nrunning")
-    yield Fact(f"the name of {last}", "mn1", box.command(f"getent hosts {last}.site.test || true").strip() or "not asked there", ".*")
-
-
-def of_ganesha(box: Box, count: int) -> Iterator[Fact]:
-    """What the exports cost nfs-ganesha."""
-    memory = box.command(f"awk '/VmRSS/ {{print int($2 / 1024)}}' /proc/{ganesha(box)}/status").strip()
-    yield Fact("nfs-ganesha: memory, MB", "mn1", memory, r"\d+")
-    yield Fact(
-        "nfs-ganesha: seconds from a restart until all are served", "mn1", box.command(f"sh -s {count}", 900, RESTART).strip(), r"\d+"
-    )
-    look = "began=$(date +%s.%N); ls /srv/state | wc -l; date +%s.%N | awk -v began=$began '{printf \"%.2f\", $1 - began}'"
-    yield Fact("directories of state; seconds to list them", "mn1", box.command(look).strip(), rf"{count}\n[\d.]+")
 
 
 def of_kea(box: Box, count: int) -> Iterator[Fact]:
