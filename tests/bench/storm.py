@@ -7,7 +7,7 @@ python3 tests/bench/storm.py [nodes] [share]   prints what was seen and ends wit
 the connections of `openssl s_server` which the service must reach.
 
 Both sides have the same certificate and send the same number of bytes; the client, one process, verifies the certificate as a
-node does and holds 256 connections at once, each from the address of a node of its own (127.0.0.0/8 is this machine's). The
+node does and holds 128 connections at once, each from the address of a node of its own (127.0.0.0/8 is this machine's). The
 sides take turns, so that what else the machine does falls on both. Rates are connections per wall second.
 """
 
@@ -33,7 +33,7 @@ NODES = 10000
 SHARE = 0.6
 """Connections of the service for one of `openssl s_server`."""
 ROUNDS = 5
-AT_ONCE = 256
+AT_ONCE = 128
 MEMORY = 400
 """MiB that all processes of the service may take together at their highest."""
 FILES, LEVELS = 60, 3
