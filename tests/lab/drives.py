@@ -50,13 +50,14 @@ def make(box: Box, log: Path) -> dict[str, tuple[Drive, ...]]:
     return {"n1": (made["scratch"], made["precious"]), "n2": (made["moved"],)}
 
 
-def empty(box: Box, name: str) -> Drive:
-    """Return a new disk, kept under `name`, that the site lets be formatted."""
+def labelled(box: Box, name: str) -> Drive:
+    """Return a new disk, kept under `name`, with the site's label on its file system."""
     file = box.directory / "drives" / f"{name}.img"
     file.parent.mkdir(exist_ok=True)
     with file.open("wb") as stream:
         stream.truncate(SIZE)
-    return Drive("scratch", file)
+    run(["mkfs.ext4", "-q", "-L", LABEL, str(file)], log=box.commands, limit=60)
+    return Drive("own", file)
 
 
 def digest(drive: Drive) -> str:

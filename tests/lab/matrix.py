@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import elsewhere
 from converge import ask, converge, play
-from drives import empty
+from drives import labelled
+from facts import Fact
 from lab import Lab
 from places import LAB
 from processes import LabError
@@ -30,7 +31,9 @@ ARRIVAL = 60
 """Seconds that a report may take to arrive when the node has said that it is done, and a boot file to come back after it."""
 
 DONE = re.compile(r"STATELITE node=\S+ image=(\S+) generation=(\S+) plan=(\S+) done=(\d+) failed=(\d+)")
-GOOD = rf"{IMAGE} generation \d+, \d+ entries, failed 0, reported"
+PANIC = "Kernel panic - not syncing"
+GOOD = rf"{IMAGE} generation [\d+]+, \d+ entries, failed 0, reported"
+BACK = "that was once, by nodeset: its boot file is its own again since it has reported"
 STATELITE, STATELESS = "statelite, root on NFS", "stateless, image over HTTP"
 BIOS, EFI, EFI_HTTP = "BIOS, x86_64", "UEFI, x86_64", "UEFI HTTP boot, x86_64"
 
@@ -89,13 +92,17 @@ def matrix(lab: Lab) -> bool:
         machines.boot(boots)
         if ONCE in boots:
             machines.has_its_own_again(ONCE.node)
-    lines = [
-        f"{'ok' if fact.holds else 'FAIL':4}  {fact.title:82} {'booted' if fact.holds else 'NOT booted'}: {fact.seen}" for fact in lab.facts
-    ]
+    lines = [line_of(fact) for fact in lab.facts]
     text = "\n".join([*lines, *elsewhere.lines()])
     (lab.run / "facts.txt").write_text(f"{text}\n", encoding="utf-8")
     print("", text, "", sep="\n", flush=True)
     return all(fact.holds for fact in lab.facts)
+
+
+def line_of(fact: Fact) -> str:
+    """Return a line of the matrix."""
+    became = "" if fact.title == BACK else "booted: " if fact.holds else "NOT booted: "
+    return f"{'ok' if fact.holds else 'FAIL':4}  {fact.title:82} {became}{fact.seen}"
 
 
 class Machines:
@@ -135,7 +142,7 @@ class Machines:
     def machine_of(self, boot: Boot) -> Node:
         """Return the machine of a line of the matrix, switched off."""
         number = int(boot.node[1:])
-        named = boot.node, f"52:54:00:77:01:{number:02x}", f"10.77.0.{100 + number}", self.lab.run, (empty(self.lab.box, boot.node),)
+        named = boot.node, f"52:54:00:77:01:{number:02x}", f"10.77.0.{100 + number}", self.lab.run, (labelled(self.lab.box, boot.node),)
         return Node(*named) if boot.machine == BIOS else EfiNode(*named)
 
     def came_up(self, boot: Boot) -> None:
@@ -147,9 +154,11 @@ class Machines:
     def what_came(self, boot: Boot, machine: Node) -> str:
         """Wait for what the node's agent says and for its report; return both in words, or why there is nothing."""
         try:
-            done = machine.wait_for(DONE.pattern, LIMIT)
+            done = DONE.match(machine.wait_for(f"{DONE.pattern}|{PANIC}", LIMIT)[0])
         except LabError as error:
-            return f"not booted: {str(error).splitlines()[-1]}"
+            return str(error).splitlines()[-1]
+        if done is None:
+            return f"the kernel panicked, as {machine.console} shows"
         deadline = time.monotonic() + ARRIVAL
         report: dict[str, object] = {}
         while not report and time.monotonic() < deadline:
@@ -168,4 +177,4 @@ class Machines:
                 if "No such file" in seen or time.monotonic() > deadline:
                     break
                 time.sleep(1)
-        self.lab.saw("once, by nodeset: its boot file is its own again when it has reported", node, seen, r"#statelite .* No such file.*")
+        self.lab.saw(BACK, node, seen, r"#statelite .* No such file.*")
