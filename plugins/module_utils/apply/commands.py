@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -17,6 +18,21 @@ ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 """What a command sees unless a caller adds to it; nothing is inherited."""
 
 LAST_LINES = 15
+
+
+DIE_WITH_US = ("setpriv", "--pdeathsig", "KILL", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')
+"""SIGKILL when this process dies; the test is for a parent that died before the signal was asked for."""
+
+
+def with_us(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """Return `arguments` as a command that ends when this process does, whatever ends it.
+
+    So a run that was killed leaves nobody at work on a tree that the next run mends. Raises FileNotFoundError when there is no
+    such program: the shell that is between would tell it otherwise.
+    """
+    if shutil.which(arguments[0], path=environment["PATH"]) is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), arguments[0])
+    return [*DIE_WITH_US, str(os.getpid()), *arguments]
 
 
 def is_installed(program: str) -> bool:
@@ -44,17 +60,18 @@ def run_command(
 
     `limit` is in seconds; `environment` is added to ENVIRONMENT; `name` is what errors call the command, by
     default its program. The command leads a process group of its own, which is killed as a whole when the limit
-    is over or this process is interrupted.
+    is over or this process is interrupted; the command itself is when this process is killed.
     Raises SiteError with the exit status and the last lines the tool wrote.
     """
     name = name or os.path.basename(arguments[0])
+    variables = {**ENVIRONMENT, **(environment or {})}
     try:
         process = subprocess.Popen(
-            list(arguments),
+            with_us(arguments, variables),
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**ENVIRONMENT, **(environment or {})},
+            env=variables,
             cwd=cwd,
             start_new_session=True,
         )

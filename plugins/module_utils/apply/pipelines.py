@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from ..errors import Fault, SiteError
-from .commands import ENVIRONMENT, last_lines
+from .commands import ENVIRONMENT, last_lines, with_us
 
 BROKEN_PIPE = -signal.SIGPIPE
 
@@ -42,7 +42,8 @@ def run_pipeline(
     """Run the stages side by side: the first reads the file `source`, the last writes the new file `output`.
 
     `limit` is in seconds, for all of them together. Each leads a process group of its own; all are killed when the limit is
-    over or this process is interrupted. Raises SiteError with the last lines of every stage that failed by itself.
+    over or this process is interrupted, and each stage itself is when this process is killed.
+    Raises SiteError with the last lines of every stage that failed by itself.
     """
     deadline, variables = time.monotonic() + limit, {**ENVIRONMENT, **(environment or {})}
     with ExitStack() as ends:
@@ -86,7 +87,7 @@ def _start(
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
-            list(stage.arguments),
+            with_us(stage.arguments, environment),
             stdin=before,
             stdout=target or subprocess.PIPE,
             stderr=spoken,

@@ -3,17 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mounts that cannot be left behind.
 
-Every tool of a build runs in a mount and process namespace of its own, which ends with this process
-whatever kills it: the kernel then drops the mounts and kills every process. So nothing of /dev, /proc
+Every tool of a build runs in a mount and process namespace of its own, whose first process ends with this
+one whatever kills it (apply/commands.py): the kernel then drops the mounts and kills every process. So nothing of /dev, /proc
 or /sys is ever mounted where the management node, or the next run, could see it.
 """
 
 from __future__ import annotations
-
-import os
-
-DIE_WITH_US = ("setpriv", "--pdeathsig", "KILL", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')
-"""SIGKILL when this process dies; the test is for a parent that died before the signal was asked for."""
 
 ALONE = ("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc")
 """Own mounts and own processes: when the first of them dies the kernel kills the others and drops the mounts."""
@@ -45,8 +40,8 @@ mount -o remount,bind,ro "$1"
 
 
 def alone(*command: str) -> list[str]:
-    """Return `command` as it runs with mounts and processes of its own."""
-    return [*DIE_WITH_US, str(os.getpid()), *ALONE, *command]
+    """Return `command` as it runs with mounts and processes of its own, by apply/commands.py or apply/pipelines.py."""
+    return [*ALONE, *command]
 
 
 def in_chroot(rootimg: str, *command: str) -> list[str]:

@@ -20,13 +20,12 @@ from ..apply.files import sync_directory, write_link
 from ..apply.generations import Generation
 from ..apply.lock import only_run
 from ..apply.packs import OF_ONE_TREE, RAMDISK, STATELESS, Packed, packs, write_packs
-from ..apply.pipelines import Stage, run_pipeline
+from ..apply.pipelines import run_pipeline
 from ..apply.removal import remove_tree
 from ..apply.treelist import digest_of
 from ..apply.withdrawn import now
 from ..errors import SiteError
 from ..image.exlist import Pattern
-from ..image.mounts import DIE_WITH_US
 from ..lite.treeplan import JOURNAL, Wanted, plan_tree
 from .formats import ARCHIVES, FILE_MARK, RAMDISK_MARK, Form
 from .selection import Selection, select
@@ -149,13 +148,11 @@ def _write(order: Order, tree: str, output: str, kept: Found, attributed: Mappin
     """Make the file by the format's own tools."""
     form = order.form
     environment = {"SOURCE_DATE_EPOCH": str(moment)}
-    ours = [*DIE_WITH_US, str(os.getpid())]
     if form.method not in ARCHIVES:
         lists = with_lists(attributed) if form.method == "squashfs" else {}
         if lists:
             _apart(order, tree, kept, _ordered(kept, True), lists, moment)
-        command = [*ours, *form.maker(tree, output, ONE_UUID)]
-        run_command(command, limit=order.limit, mend=MEND, environment=environment, name=form.tools[0])
+        run_command(form.maker(tree, output, ONE_UUID), limit=order.limit, mend=MEND, environment=environment, name=form.tools[0])
         return
     # A directory comes after what is in it in a cpio, so that unpacking leaves it its own time; tar sees to that by itself.
     paths = _ordered(kept, form.method == "cpio")
@@ -164,7 +161,7 @@ def _write(order: Order, tree: str, output: str, kept: Found, attributed: Mappin
     listing = f"{output}.list"
     with open(listing, "wb") as stream:
         stream.write(b"".join(os.fsencode(path) + b"\0" for path in paths))
-    stages = [Stage(stage.name, [*ours, *stage.arguments]) for stage in (form.packer(), form.compressor())]
+    stages = [form.packer(), form.compressor()]
     run_pipeline(stages, output, limit=order.limit, mend=MEND, source=listing, environment=environment, cwd=tree)
 
 
@@ -185,9 +182,8 @@ def _apart(order: Order, tree: str, kept: Found, paths: Sequence[str], attribute
     with open(listing, "wb") as stream:
         stream.write(b"".join(os.fsencode(path) + b"\0" for path in listed))
     tar = Form("tar", "gzip").packer()
-    ours = [*DIE_WITH_US, str(os.getpid())]
     apart = os.path.join(os.path.dirname(tree), "attributes.tar")
-    run_pipeline([Stage(tar.name, [*ours, *tar.arguments])], apart, limit=order.limit, mend=MEND, source=listing, cwd=tree)
+    run_pipeline([tar], apart, limit=order.limit, mend=MEND, source=listing, cwd=tree)
     os.chmod(apart, 0o600)
     os.utime(apart, (moment, moment))
     root = os.lstat(tree)

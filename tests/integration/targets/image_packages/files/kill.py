@@ -49,16 +49,16 @@ def looks(rootimg: Path) -> dict[str, tuple[int, tuple[int, int, int], str, byte
 
 
 def workers(directory: Path) -> list[str]:
-    """Return the processes whose root or working directory is below `directory`."""
+    """Return the processes that have anything to do with the image of `directory`: by their root, working directory or words."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
-        for name in ("root", "cwd"):
-            try:
-                place = os.readlink(process / name)
-            except OSError:
-                continue
-            if place.startswith(f"{directory}/image/"):
-                found.append(process.name)
+        try:
+            words = (process / "cmdline").read_bytes().decode(errors="replace")
+            places = [os.readlink(process / name) for name in ("root", "cwd")]
+        except OSError:
+            continue
+        if f"{directory}/image/" in words or any(place.startswith(f"{directory}/image/") for place in places):
+            found.append(f"{process.name} {words}")
     return found
 
 

@@ -15,9 +15,9 @@ import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import Generation, current, publish
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.manifest import begin_amendment
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.packs import packs
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.pipelines import Stage
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.liteimg import plan_image
-from ansible_collections.diskless.statelite.plugins.module_utils.pack import making
 from ansible_collections.diskless.statelite.plugins.module_utils.pack.formats import COMPRESSIONS, Form
 from ansible_collections.diskless.statelite.plugins.module_utils.pack.staging import XATTR_ARCHIVE
 
@@ -225,8 +225,8 @@ def test_a_tool_that_fails_leaves_what_was_packed_before(made: Made, monkeypatch
     first = made.pack()
     (made.root / "etc/new").write_text("new")
 
-    def compressor(_self: Form) -> making.Stage:
-        return making.Stage("gzip", ["gzip", "--no-such-option"])
+    def compressor(_self: Form) -> Stage:
+        return Stage("gzip", ["gzip", "--no-such-option"])
 
     monkeypatch.setattr(Form, "compressor", compressor)
     with pytest.raises(SiteError, match="gzip: ended with status 1"):

@@ -1,0 +1,60 @@
+# Copyright: diskless.statelite contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A command ends with the process that runs it, whatever ends that; what can't be run is told by its name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.commands import run_command
+from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
+
+RUNNER = """
+import sys
+from pathlib import Path
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.commands import run_command
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.pipelines import Stage, run_pipeline
+
+script = ["sh", "-c", 'echo $$ > "$0"; exec sleep 600', sys.argv[2]]
+if sys.argv[1] == "command":
+    run_command(script, limit=600, mend="Wait")
+else:
+    run_pipeline([Stage("sleep", script)], sys.argv[2] + ".out", limit=600, mend="Wait")
+"""
+
+
+def until(true) -> None:
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("way", ["command", "pipeline"])
+def test_a_command_ends_with_the_process_that_was_killed(way: str, tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    runner = subprocess.Popen([sys.executable, "-c", RUNNER, way, str(told)])
+    until(lambda: told.exists() and told.read_text())
+    command = Path("/proc") / told.read_text().strip()
+    assert command.exists()
+    os.kill(runner.pid, signal.SIGKILL)
+    runner.wait()
+    until(lambda: not command.exists() or "(zombie)" in (command / "status").read_text())
+
+
+def test_a_program_that_is_not_there_is_told_by_its_name() -> None:
+    with pytest.raises(SiteError, match=r"no-such-program: cannot be run \(No such file or directory\)\. Install it"):
+        run_command(["no-such-program", "--words"], limit=5, mend="Install it")
+
+
+def test_the_last_lines_and_the_status_are_the_commands_own() -> None:
+    with pytest.raises(SiteError, match=r"sh: ended with status 3; its last lines were:\nwrong"):
+        run_command(["sh", "-c", "echo wrong >&2; exit 3"], limit=5, mend="Mend it")
+    assert run_command(["sh", "-c", 'printf "%s|" "$@"', "sh", "a b", "", "*"], limit=5, mend="") == "a b||*|"
