@@ -13,12 +13,14 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import building
 import exporting
 import ganesha
 import mirror
 import network
 import places
 import reading
+import thousands
 from collection import Collection
 from disk import MACHINES, make_machine
 from facts import Fact
@@ -50,6 +52,10 @@ def everything(guests: dict[str, Guest], progress: Progress, collection: Collect
         facts.extend(exporting.seen(server, client, collection))
     with progress.stage("levels read by NFS mounts"):
         facts.extend(reading.seen(server, client, collection))
+    with progress.stage("an image is built on the client, which mounts the server's /install"):
+        facts.extend(building.seen(server, client, collection))
+    with progress.stage("5,000 exports on the kernel's server"):
+        facts.extend(thousands.seen(server, client, collection))
     with progress.stage("the same site by nfs-ganesha"):
         facts.extend(ganesha.seen(server, client, collection))
 
