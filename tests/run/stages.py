@@ -298,8 +298,8 @@ BEFORE_LAB = (
     Stage("sanity", sanity, 900),
     Stage("units", units, 2400),
     Stage("tripwire", tripwire, 600),
-    Stage("integration", integration, 1800),
-    Stage("molecule", molecule, 1500),
+    Stage("integration", integration, 2700),
+    Stage("molecule", molecule, 2400),
 )
 LAB = Stage("lab", lab, 3600)
 TEST = (*BEFORE_LAB, Stage("fuzz", fuzz, 300), LAB)
