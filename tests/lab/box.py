@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import network
+import sandbox
 from places import cached, remove_tree
 from preflight import RELEASE
 from processes import LabError, Server, output_of, run, tail
@@ -131,7 +132,8 @@ class Box:
             f"--hostname={self.name}", f"--network-bridge={network.BRIDGE}", "--resolv-conf=off", "--timezone=off", "--link-journal=no",
             "--system-call-filter=open_by_handle_at", "--console=pipe", *binds,
         ]  # fmt: skip
-        return Server("the management node" if self.name == NAME else self.name, command, self.log)
+        named = "the management node" if self.name == NAME else self.name
+        return Server(named, sandbox.in_groups_of(self.name, command), self.log)
 
     def ssh_options(self) -> list[str]:
         """Return the options with which ssh reaches the box as root, over one connection kept open in the lab's own /run/systemd."""

@@ -23,6 +23,8 @@ INSIDE = "STATELITE_LAB_INSIDE"
 CGROUPS = ("/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup")
 """Where cgroup hierarchies that systemd uses are found; which of them are there depends on the machine."""
 PREFIX = "statelite-lab-"
+MOVE = 'while [ "$1" != -- ]; do echo 0 > "$1"; shift; done; shift; exec "$@"'
+"""What a shell does with files to write itself into, `--`, and a command."""
 ENTER = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
@@ -56,6 +58,14 @@ def enter(arguments: Sequence[str], program: Path = LAB) -> int:
 def hierarchies() -> list[Path]:
     """Return the roots of the cgroup hierarchies in which the box's systemd makes its groups."""
     return [Path(root) for root in CGROUPS if Path(root, "cgroup.procs").exists()]
+
+
+def in_groups_of(name: str, command: Sequence[str]) -> list[str]:
+    """Return the command that runs `command` in control groups called `name`, which are made: no two boxes share their units' groups."""
+    groups = [root / f"{PREFIX}{os.environ[INSIDE]}" / name for root in hierarchies()]
+    for group in groups:
+        group.mkdir(exist_ok=True)
+    return ["sh", "-c", MOVE, "sh", *(f"{group}/cgroup.procs" for group in groups), "--", *command]
 
 
 def remove_cgroups() -> None:
