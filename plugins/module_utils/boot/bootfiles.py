@@ -157,7 +157,14 @@ class BootFiles:
             not self._is_written(added.get(node, {})) and not gone & dropped.keys() for node, dropped in self.dropped.items() if dropped
         )
 
-    def _is_written(self, paths: Paths) -> bool:
+    @property
+    def changing(self) -> list[str]:
+        """Nodes of which a file is written or removed."""
+        gone = set(self.removed)
+        written = [node for node, files in self.wanted.items() if self._is_written(files.paths)]
+        return written + [node for node, paths in {**self.dropped, **self.own}.items() if gone.intersection(paths)]
+
+    def _is_written(self, paths: Iterable[str]) -> bool:
         return any(path in self.written or path in self.joined or path in self.linked for path in paths)
 
     def _list(self) -> None:

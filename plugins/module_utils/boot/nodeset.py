@@ -81,7 +81,7 @@ class NodesetPlan:
         A path is in the record before its file is written, and until after it is removed.
         """
         record = record_path(self.site)
-        with self.once.carried_out():
+        with self.once.carried_out(node for each in self.directories for node in each.changing):
             update(record, names_of(self.directories, "added"), {})
             for each in self.directories:
                 each.apply()

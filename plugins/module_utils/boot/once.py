@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -158,17 +158,19 @@ class Once:
         return lines + [f"- {self.path}: {node}, {self.recorded[node].state} once: {why}" for node, why in sorted(self.ended.items())]
 
     @contextmanager
-    def carried_out(self) -> Iterator[None]:
-        """Write the record around the body, which writes boot files: what is set before it, what is over after it.
+    def carried_out(self, nodes: Iterable[str] = ()) -> Iterator[None]:
+        """Write the record around the body, which writes boot files of `nodes`: what is set before it, what is over after it.
 
-        Raises SiteError when somebody else has set or ended one of these since the record was read.
+        Raises SiteError when somebody else has set or ended one for these nodes since the record was read: what was planned for
+        them would stand where what they boot once belongs, or bring it back.
         """
-        if not self.changed and not self.ended:
+        concerned = dict.fromkeys([*nodes, *self.changed, *self.ended])
+        if not self.path or not concerned:
             yield
             return
         with held(self.path):
             there = read(self.path)
-            mine = [*self.changed, *(node for node in self.ended if node in there)]
+            mine = [node for node in concerned if node in there or node not in self.ended]
             what, mend = "was changed while this run planned", "Run nodeset again"
             raise_faults(Fault(f"{self.path}, node {node}", what, mend) for node in mine if there.get(node) != self.recorded.get(node))
             if self.changed:

@@ -271,6 +271,30 @@ def test_two_runs_at_a_time_do_not_undo_each_other(rig: Rig) -> None:
     assert rig.files() == rig.before and rig.pending() == {}
 
 
+def test_a_run_of_other_boots_does_not_undo_what_was_set_beside_it(rig: Rig) -> None:
+    late = rig.plan("n1", "osimage=rescue")
+    unconcerned = rig.plan("n2", "osimage=rescue")
+    rig.run(state="boot", once=True)
+    set_once = rig.server.boot_file("n1")
+    with pytest.raises(SiteError, match="was changed while this run planned"):
+        late.apply()
+    assert rig.server.boot_file("n1") == set_once
+    unconcerned.apply()
+    assert "/rescue/7/" in rig.server.boot_file("n2") and list(rig.pending()) == ["n1"]
+
+
+def test_a_run_of_other_boots_does_not_bring_back_what_ended_beside_it(rig: Rig) -> None:
+    rig.run(once=True)
+    rig.server.tables["linuximage"][1]["addkcmdline"] = "quiet"
+    late = rig.plan("n1", "osimage=img1")
+    assert late.lines()
+    time_goes_on(rig)
+    rig.bring_back()
+    with pytest.raises(SiteError, match="was changed while this run planned"):
+        late.apply()
+    assert rig.files() == rig.before and rig.pending() == {}
+
+
 @pytest.mark.parametrize(
     ("options", "match"),
     [
