@@ -45,17 +45,19 @@ def _start(work: Callable[[int], None], reading: int, writing: int) -> int:
 def keep_working(work: Callable[[int], None], count: int, ready: str) -> int:
     """Do `work` in `count` processes until SIGTERM or SIGINT; who ends before that is replaced. Return the exit status.
 
-    `ready` is told as soon as it may be ended.
+    `ready` is told as soon as all of them have been started.
     """
     reading, writing = os.pipe()
     started: dict[int, float] = {}
     # Signals are waited for, and never interrupt: an exception of a handler is lost where Python forks.
     signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
-    LOG.info("%s", ready)
     while True:
         while len(started) < count:
             began = time.monotonic()
             started[_start(work, reading, writing)] = began
+        if ready:
+            LOG.info("%s", ready)
+            ready = ""
         if signal.sigwait(AWAITED) in ENDS:
             break
         for process, status in _ended():
