@@ -85,7 +85,7 @@ due:
     target:
       description: The directory here that it is sent into.
       type: str
-      sample: /install/netboot/debian12/x86_64/compute/generations/.3.arriving
+      sample: /install/netboot/debian12/x86_64/compute/generations/.3.0d4b1f0c9a7e.arriving
     like:
       description: The generation here that is most like it, whose files the new one links to; empty when there is none.
       type: str

@@ -3,9 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Generations on a service node: what the management node sent is compared with its manifest and put in its place by one rename.
 
-    <rootimgdir>/generations/.<n>.arriving       what is being sent; cut off, it is gone on with
-    <rootimgdir>/generations/<n>                 the same, whole
-    <rootimgdir>/generations/.<n>.<k>.replaced   a tree that nodes may still run from, whose generation was amended since
+    <rootimgdir>/generations/.<n>.<digest>.arriving   what is being sent; cut off, it is gone on with
+    <rootimgdir>/generations/<n>                      the same, whole
+    <rootimgdir>/generations/.<n>.<k>.replaced        a tree that nodes may still run from, whose generation was amended since
+
+What arrives shares files with the generation here that is most like it, and rsync changes modes, owners and times of what is there
+in place. So it never goes on with what was begun of another manifest: that would change the tree that nodes run from.
 
 The digest of the manifest to be found comes over Ansible's connection: what came by rsync is not trusted alone.
 """
@@ -47,7 +50,7 @@ SPEC: dict[str, Any] = {
 }
 """Options of the module generation_replica."""
 
-OURS = re.compile(r"\.([1-9][0-9]*)\.(?:arriving|([1-9][0-9]*)\.replaced)")
+OURS = re.compile(r"\.([1-9][0-9]*)\.(?:(?:[0-9a-f]{12}\.)?arriving|([1-9][0-9]*)\.replaced)")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 AGAIN = "Send it again: run the role service_node"
 COPY_LIMIT = 600.0
@@ -55,12 +58,14 @@ COPY_LIMIT = 600.0
 
 @dataclass(frozen=True)
 class Arriving(Generation):
-    """A generation in the directory that it is sent into, beside its place."""
+    """A generation in the directory that it is sent into, beside its place: one for each manifest that it ever had."""
+
+    digest: str = ""
 
     @property
     def path(self) -> str:
         """That directory."""
-        return os.path.join(self.rootimgdir, "generations", f".{self.number}.arriving")
+        return os.path.join(self.rootimgdir, "generations", f".{self.number}.{self.digest[:12]}.arriving")
 
 
 def _digest(directory: str) -> str:
@@ -84,7 +89,7 @@ class Coming:
     @property
     def arriving(self) -> Arriving:
         """Where it is sent."""
-        return Arriving(self.wanted.rootimgdir, self.wanted.number)
+        return Arriving(self.wanted.rootimgdir, self.wanted.number, self.digest)
 
     @property
     def changes(self) -> bool:
@@ -221,11 +226,13 @@ def coming(offered: Mapping[str, Any]) -> Coming:
     there = os.path.isdir(wanted.path)
     due = not there or _digest(wanted.path) != offered["manifest"]
     published = current(wanted.rootimgdir)
-    return Coming(offered["image"], wanted, offered["id"], offered["manifest"], due, published == wanted, _left(above, wanted.number, due))
+    found = Coming(offered["image"], wanted, offered["id"], offered["manifest"], due, published == wanted)
+    found.left = _left(above, os.path.basename(found.arriving.path) if due else "")
+    return found
 
 
-def _left(above: str, number: int | None, due: bool) -> list[str]:
-    """Return what was begun to be sent and is not wanted any more, and replaced trees of generations that are gone."""
+def _left(above: str, arriving: str) -> list[str]:
+    """Return what was begun to be sent and is not what is `arriving`, and replaced trees of generations that are gone."""
     try:
         names = sorted(os.listdir(above))
     except (FileNotFoundError, NotADirectoryError):
@@ -235,7 +242,7 @@ def _left(above: str, number: int | None, due: bool) -> list[str]:
         if match is None:
             continue
         replaced = match.group(2) is not None
-        kept = os.path.isdir(os.path.join(above, match.group(1))) if replaced else due and match.group(1) == str(number)
+        kept = os.path.isdir(os.path.join(above, match.group(1))) if replaced else match.group(0) == arriving
         if not kept:
             left.append(os.path.join(above, match.group(0)))
     return left

@@ -51,7 +51,7 @@ class Pair:
     def _linked(self, top: str, like: str) -> Any:
         def copy(source: str, target: str) -> None:
             other = os.path.join(like, os.path.relpath(source, top)) if like else ""
-            if other and os.path.isfile(other) and Path(other).read_bytes() == Path(source).read_bytes():
+            if other and os.path.isfile(other) and alike(Path(other), Path(source)):
                 os.link(other, target)
             elif Path(source).is_fifo():
                 os.mkfifo(target)
@@ -67,6 +67,10 @@ class Pair:
 
     def names(self) -> list[str]:
         return sorted(os.listdir(f"{self.images}/generations"))
+
+
+def alike(one: Path, other: Path) -> bool:
+    return one.stat().st_mode == other.stat().st_mode and one.read_bytes() == other.read_bytes()
 
 
 @pytest.fixture
@@ -92,7 +96,8 @@ def test_a_generation_comes_in_and_the_second_run_changes_nothing(pair: Pair) ->
     plan = pair.plan(offered)
     place = f"{pair.images}/generations/1"
     assert plan.lines() == [f"+ {place}: generation 1 of img", f"~ {pair.images}/current -> generations/1"]
-    told = {"image": "img", "source": place, "target": f"{pair.images}/generations/.1.arriving", "like": ""}
+    target = f"{pair.images}/generations/.1.{offered['manifest'][:12]}.arriving"
+    told = {"image": "img", "source": place, "target": target, "like": ""}
     assert plan.result() == {"due": [told]}
     pair.whole(pair.send(plan, pair.first))
     assert pair.plan(offered).lines() == plan.lines(), "what has arrived and is not in its place is still to be done"
@@ -135,7 +140,7 @@ def test_what_arrived_otherwise_is_refused_and_stays_out(pair: Pair, spoilt: str
     with pytest.raises(SiteError):
         plan.apply()
     assert current(pair.images) == Generation(pair.images, 1)
-    assert pair.names() == [".2.arriving", "1"]
+    assert pair.names() == [target.name, "1"]
     (target / spoilt).write_bytes(content)
     if spoilt.endswith("hosts"):
         pair.whole(target)
@@ -164,12 +169,30 @@ def test_a_transfer_that_was_cut_off_leaves_the_old_generation_and_is_gone_on_wi
 
 def test_what_was_begun_to_be_sent_and_is_wanted_no_more_goes(pair: Pair) -> None:
     take(pair, pair.first)
-    begun = Path(pair.images, "generations/.7.arriving/rootimg")
+    begun = Path(pair.images, "generations/.7.0123456789ab.arriving/rootimg")
     begun.mkdir(parents=True)
     plan = pair.plan(pair.offered(pair.first))
     assert plan.lines() == [f"- {begun.parent}"]
     plan.apply()
     assert pair.names() == ["1"]
+
+
+def test_what_was_begun_before_an_amendment_is_not_gone_on_with(pair: Pair) -> None:
+    """It shares files with the tree that nodes run from, and rsync would give those the amended modes."""
+    take(pair, pair.first)
+    generation = second(pair)
+    begun = pair.send(pair.plan(pair.offered(generation)), generation)
+    shared = "rootimg/caught out"
+    assert (begun / shared).stat().st_nlink == 2
+    Path(generation.path, shared).chmod(0o600)
+    amend(generation, None, "an edit")
+    plan = pair.plan(pair.offered(generation))
+    assert Path(plan.result()["due"][0]["target"]) != begun
+    assert plan.lines()[0] == f"- {begun}"
+    pair.whole(pair.send(plan, generation))
+    plan.apply()
+    assert pair.names() == ["1", "2"]
+    verify(Generation(pair.images, 1), None, tree=True)
 
 
 def test_an_amended_generation_replaces_the_one_here_whose_tree_stays_for_those_who_run_from_it(pair: Pair) -> None:
