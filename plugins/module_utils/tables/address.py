@@ -59,11 +59,11 @@ def address_of(site: str) -> Address:
     if is_url and scheme not in SQLITE:
         what = f"there are no databases of kind {scheme} here"
         mend = f"Give the path of an SQLite database, such as {DEFAULT_SITE}, or postgresql://HOST/DATABASE"
-        raise SiteError.of(f"site {site}", what, mend)
+        raise SiteError.of(f"site {scheme}://...", what, mend)
     path = unquote(rest) if is_url else site
     if not path.startswith("/"):
         example = f"{scheme}://{DEFAULT_SITE}" if is_url else DEFAULT_SITE
-        raise SiteError.of(f"site {site!r}", "it is no absolute path", f"Give the whole path, such as {example}")
+        raise SiteError.of(f"site {_cut(site)!r}", "it is no absolute path", f"Give the whole path, such as {example}")
     path = "/" + path.lstrip("/")
     directory = os.path.dirname(path)
     if path.endswith(COPY) and os.path.basename(directory) == PUBLISHED:
@@ -77,13 +77,21 @@ def echo_of(site: str) -> str:
         address = address_of(site)
     except SiteError:
         scheme, is_url, _rest = site.partition("://")
-        return f"{scheme}://..." if is_url else site
+        return f"{scheme}://..." if is_url else _cut(site)
     return address.shown if address.url else site
 
 
 def site_directory(site: str) -> str:
     """Return the directory of this machine that holds what belongs to the site besides its database: snapshot, keys, records."""
     return address_of(site).directory
+
+
+def _cut(site: str) -> str:
+    """Return what is no site, cut off before what may be a password: somebody may have meant a server in other words."""
+    scheme, is_url, rest = site.partition("://")
+    if not re.search("[:@=?#]", rest if is_url else site):
+        return site
+    return f"{scheme}://..." if is_url else re.split("[:@=?#]", site)[0] + "..."
 
 
 def _holds_secret(rest: str) -> bool:

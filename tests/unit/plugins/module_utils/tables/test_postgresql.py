@@ -72,6 +72,23 @@ def test_a_url_with_a_password_is_refused_and_nowhere_shown(url):
 
 
 @pytest.mark.parametrize(
+    ("site", "where", "shown"),
+    [
+        ("postgressql://db/site?password=geheim", "site postgressql://...", "postgressql://..."),
+        ("POSTGRESQL://statelite:ge/heim@db/site", "site POSTGRESQL://...", "POSTGRESQL://..."),
+        ("sqlite://statelite:ge/heim@db", "site 'sqlite://...'", "sqlite://..."),
+        ("postgresql:/statelite:geheim@db/site", "site 'postgresql...'", "postgresql..."),
+        ("host=db password=geheim", "site 'host...'", "host..."),
+    ],
+)
+def test_no_password_is_shown_of_what_only_looks_like_a_url_of_ours(site, where, shown):
+    fault = refusal(open_store, site)
+    assert fault.where == where
+    assert "heim" not in str(fault)
+    assert invocation_of({"site": site})["module_args"] == {"site": shown}
+
+
+@pytest.mark.parametrize(
     ("url", "shown", "directory", "given", "hosts"),
     [
         ("postgresql://db/site", "postgresql://db/site", "/etc/statelite", "postgresql://db/site", 1),
