@@ -164,13 +164,14 @@ class Connection:
         else:
             self._want(0)
             self._step = self._wait
-            self._room.finish(reply, self._answered)
+            self._room.finish(reply, self)
         return True
 
     def _wait(self) -> None:
         """Do nothing: the answer is being made."""
 
-    def _answered(self, reply: bytes) -> None:
+    def answered(self, reply: bytes) -> None:
+        """Send the answer that was waited for, unless the client has gone."""
         if self._file >= 0:
             self._step = lambda: self._send_whole(reply)
             self.move()
@@ -285,13 +286,19 @@ class Reception:
             LOG.warning("%s: all requests together have more than %d bytes, this one most of it; closed", largest.peer, self.limits.memory)
             largest.close()
 
-    def finish(self, made: Awaitable[bytes], then: Callable[[bytes], None]) -> None:
-        """Call `then` with an answer as soon as it is made."""
+    def finish(self, made: Awaitable[bytes], connection: Connection) -> None:
+        """Give a connection its answer as soon as it is made, and close it when that fails."""
 
         def done(future: asyncio.Future[bytes]) -> None:
             self._making.discard(future)
-            if not future.cancelled():
-                then(future.result())
+            if future.cancelled():
+                return
+            error = future.exception()
+            if error is None:
+                connection.answered(future.result())
+            else:
+                LOG.error("%s: a request could not be answered", connection.peer, exc_info=error)
+                connection.close()
 
         future = asyncio.ensure_future(made, loop=self.loop)
         self._making.add(future)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import time
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from ..errors import SiteError
 from .written import TEMPORARY, write_whole
 
+LOG = logging.getLogger("statelite-answer")
 LIMIT = 256 * 1024
 """Bytes of one file of the spool: a few thousand entries."""
 TOLD_LIMIT = 4096
@@ -45,7 +47,13 @@ class Spool:
             raise SiteError.of(
                 f"report of {content['node']}", f"is larger than {LIMIT} bytes", "Look at /.statelite/report.json on the node"
             )
-        write_whole(self._path(name), text)
+        try:
+            write_whole(self._path(name), text)
+        except OSError as error:
+            mend = "See whether the disk of this server is full, and run the role answer_service"
+            found = SiteError.of(self._path(name), f"can't be written: {error.strerror}", mend)
+            LOG.error("%s", found)
+            raise found from error
 
     def failures(self, node: str) -> int:
         """Return how often the node failed to boot since its last good report."""
@@ -64,9 +72,9 @@ class Spool:
             failed = [entry for entry in report["entries"] if isinstance(entry, dict) and entry.get("status") != "done"]
             report = {**report, "entries": failed, "left_out": len(report["entries"]) - len(failed)}
         self._write(f"{node}.json", {"node": node, "address": address, "failed_before": self.failures(node), "report": report})
-        failure = self._path(f"{node}.failure.json")
-        if os.path.exists(failure):
-            os.unlink(failure)
+        # A report that was sent twice may be taken by two threads or processes at a time.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path(f"{node}.failure.json"))
 
     def take_failure(self, node: str, address: str, told: dict[str, str]) -> int:
         """Keep what a node says about a boot that failed; return the number of failures since its last good report."""

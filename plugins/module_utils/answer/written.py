@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 
@@ -15,9 +16,15 @@ TEMPORARY = ".new"
 def write_whole(path: str, content: bytes, mode: int = 0o640) -> None:
     """Replace `path` by `content`: a file of its own beside it, then one rename."""
     temporary = f"{path}.{os.getpid()}-{threading.get_ident()}{TEMPORARY}"
-    with open(temporary, "wb") as stream:
-        stream.write(content)
-        os.fchmod(stream.fileno(), mode)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.rename(temporary, path)
+    try:
+        with open(temporary, "wb") as stream:
+            stream.write(content)
+            os.fchmod(stream.fileno(), mode)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        # What a full disk took of it is needed for others.
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

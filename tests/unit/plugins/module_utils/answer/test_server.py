@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import socket
 import ssl
@@ -17,6 +19,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.answer.server import Limits, plain_address
+from ansible_collections.diskless.statelite.plugins.module_utils.answer.spool import Spool
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.entry import entries_for
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.treeplan import Wanted, plan_tree
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
@@ -260,3 +263,47 @@ def test_without_any_snapshot_the_answer_says_so(tmp_path: Path, pki: Path) -> N
 )
 def test_a_peer_is_known_by_the_address_that_the_hosts_table_has(peer: str, address: str) -> None:
     assert plain_address(peer) == address
+
+
+def test_a_report_that_no_disk_takes_is_answered_with_the_path(served: Answering, pki: Path, tmp_path: Path) -> None:
+    (tmp_path / "spool").rename(tmp_path / "elsewhere")
+    for command, words in (("bootreport", "{}"), ("bootfailure", "stage=levels")):
+        answer = ask(served.port, pki, command, words)
+        assert f"{tmp_path}/spool/n1." in answer
+        assert "No such file or directory" in answer
+
+
+def test_a_disk_that_fills_up_is_told_and_keeps_no_part(
+    served: Answering, pki: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert "No space left on device" in ask(served.port, pki, "bootreport", "{}")
+    assert os.listdir(tmp_path / "spool") == []
+
+
+def test_an_answer_that_fails_in_its_thread_ends_the_connection_at_once(
+    served: Answering, pki: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_words: object) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    monkeypatch.setattr(Spool, "_write", fails)
+    assert ask(served.port, pki, "bootreport", "{}") == ""
+    assert infos(ask(served.port, pki, "litefile"))
+
+
+def test_a_report_that_comes_twice_at_a_time_is_taken_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool(str(tmp_path))
+    spool.take_failure("n1", "10.1.1.1", {"stage": "levels"})
+    unlink = os.unlink
+
+    def overtaken(path: str) -> None:
+        unlink(path)
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", overtaken)
+    spool.take_report("n1", "10.1.1.1", {"done": 1})
+    assert os.listdir(tmp_path) == ["n1.json"]
