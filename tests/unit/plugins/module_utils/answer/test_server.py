@@ -291,6 +291,7 @@ def test_an_answer_that_fails_in_its_thread_ends_the_connection_at_once(
         raise RuntimeError("nobody foresaw this")
 
     monkeypatch.setattr(Spool, "_write", fails)
+    served.service.limits = Limits()
     assert ask(served.port, pki, "bootreport", "{}") == ""
     assert infos(ask(served.port, pki, "litefile"))
 
