@@ -123,8 +123,9 @@ class ConserverPlan:
         if self.present == self.text:
             return []
         old, new = (self.present or "").splitlines(), self.text.splitlines()
-        gone = [f"- {line}" for line in old if line not in set(new)]
-        return gone + [f"+ {line}" for line in new if line not in set(old)] or [f"~ {self.path}"]
+        kept = set(old) & set(new)
+        gone = [f"- {line}" for line in old if line not in kept]
+        return gone + [f"+ {line}" for line in new if line not in kept] or [f"~ {self.path}"]
 
     def result(self) -> dict[str, Any]:
         """Return the file, and the nodes that have a console in it."""

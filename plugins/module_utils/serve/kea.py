@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -129,7 +130,7 @@ class KeaPlan:
                 keadaemon.drop(self.lease_file, self.stale)
             if self.aside:
                 stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-                write_file(f"{self.main}.{stamp}.statelite~", read_bytes(self.main) or b"", mode=os.stat(self.main).st_mode & 0o777)
+                write_file(f"{self.main}.{stamp}.statelite~", read_bytes(self.main) or b"", *_attributes(self.main))
             self._write(self.texts)
         finally:
             if stopped:
@@ -148,7 +149,15 @@ class KeaPlan:
             if text is None:
                 os.unlink(path)
             elif (read_bytes(path) or b"").decode("utf-8", "surrogateescape") != text:
-                write_file(path, text.encode("utf-8", "surrogateescape"))
+                write_file(path, text.encode("utf-8", "surrogateescape"), *_attributes(path))
+
+
+def _attributes(path: str) -> tuple[int, int, int]:
+    """Return mode, owner and group of a file, which it keeps: a main file of others may hold passwords that only Kea may read."""
+    if not os.path.exists(path):
+        return 0o644, -1, -1
+    found = os.stat(path)
+    return stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid
 
 
 def _text(path: str) -> str | None:

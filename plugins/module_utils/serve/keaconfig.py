@@ -133,11 +133,12 @@ def _options(network: ipaddress.IPv4Network, row: Row, own: Sequence[str]) -> li
 def _subnet(network: ipaddress.IPv4Network, row: Row, lease: str, own: Sequence[str]) -> dict[str, Any]:
     """Return a subnet without its reservations. It has no pool: who has no reservation gets no answer.
 
-    The number is that of its first address, so that leases keep their subnet when others come and go.
+    The number is that of its first address and, in the bits that are free there, its size: leases keep their subnet when others
+    come and go, and of two networks that begin alike each has its own.
     """
     return {
         "subnet": str(network),
-        "id": int(network.network_address),
+        "id": int(network.network_address) + network.max_prefixlen - network.prefixlen,
         "valid-lifetime": FOR_EVER if lease == "infinite" else seconds(lease),
         "match-client-id": False,
         "option-data": _options(network, row, own),

@@ -90,7 +90,7 @@ def leases(path: str, now: float) -> list[Lease]:
     for ending in OLDER:
         text = (read_bytes(f"{path}{ending}") or b"").decode("utf-8", "surrogateescape")
         for words in csv.reader(text.splitlines()[1:]):
-            if len(words) > EXPIRES:
+            if len(words) > EXPIRES and words[EXPIRES].isdigit():  # else Kea is just writing it
                 last[words[ADDRESS]] = words
     held = (words for words in last.values() if words[LIFETIME] != "0" and int(words[EXPIRES]) > now)
     return [Lease(",".join(words), words[CARD].lower(), words[ADDRESS]) for words in held]

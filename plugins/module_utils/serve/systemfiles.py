@@ -117,8 +117,8 @@ class FilesPlan:
             if wanted.kind == DIRECTORY:
                 os.makedirs(wanted.path, exist_ok=True)
             elif wanted.content is not None:
-                os.makedirs(os.path.dirname(wanted.path), exist_ok=True)
-                write_file(wanted.path, wanted.content.encode(), wanted.mode, wanted.uid, wanted.gid)
+                os.makedirs(os.path.dirname(os.path.realpath(wanted.path)), exist_ok=True)
+                write_file(os.path.realpath(wanted.path), wanted.content.encode(), wanted.mode, wanted.uid, wanted.gid)
                 continue
             os.chown(wanted.path, wanted.uid, wanted.gid)
             os.chmod(wanted.path, wanted.mode)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
-from ansible_collections.diskless.statelite.plugins.module_utils.serve.conserver import consoles, render
+from ansible_collections.diskless.statelite.plugins.module_utils.serve.conserver import ConserverPlan, Console, consoles, render
 
 COMMAND = ["/usr/local/bin/sol", "--by", "{method}", "{node}", 'a "b" \\c; $d']
 
@@ -76,3 +77,11 @@ def test_all_faults_are_told_at_once() -> None:
         "table nodehm, node n2, column termport",
         "table nodehm, node n3, column termport",
     ]
+
+
+def test_another_command_for_thousands_of_nodes_is_told_in_moments() -> None:
+    names = [f"n{number}" for number in range(3000)]
+    old, new = (render([Console(name, "localhost", command=(word, name)) for name in names], "/main") for word in "ab")
+    begun = time.process_time()
+    assert len(ConserverPlan("/own", old, new, []).lines()) == 6000
+    assert time.process_time() - begun < 1

@@ -60,7 +60,7 @@ def piece(decided: KeaPlan, name: str) -> list[dict[str, Any]]:
 
 def test_reservations_are_all_that_is_answered(tmp_path: Path) -> None:
     (subnet,) = piece(planned(tmp_path), "subnet4.json")
-    assert (subnet["subnet"], subnet["id"], subnet["valid-lifetime"], "pools" in subnet) == ("10.77.0.0/24", 172818432, 4294967295, False)
+    assert (subnet["subnet"], subnet["id"], subnet["valid-lifetime"], "pools" in subnet) == ("10.77.0.0/24", 172818440, 4294967295, False)
     assert subnet["option-data"] == [{"name": "routers", "data": "10.77.0.1"}, {"name": "domain-name", "data": "lab"}]
     assert [(each["hw-address"], each["ip-address"], each["hostname"], each["client-classes"]) for each in subnet["reservations"]] == [
         ("52:54:00:77:00:11", "10.77.0.11", "n1", ["statelite-pxe-10.77.0.1"]),
@@ -122,7 +122,7 @@ def test_a_file_as_its_package_brought_it_is_nobodys() -> None:
 
 
 def lease(address: str, card: str, lifetime: int = 4294967295, expires: int | None = None) -> str:
-    return f"{address},{card},,{lifetime},{expires or int(time.time()) + 9999},172818432,0,0,,0,\n"
+    return f"{address},{card},,{lifetime},{expires or int(time.time()) + 9999},172818440,0,0,,0,\n"
 
 
 def test_leases_in_the_way_are_ended(tmp_path: Path) -> None:
@@ -200,3 +200,27 @@ def test_a_daemon_that_has_not_read_its_configuration_is_told(tmp_path: Path) ->
         assert decided.lines() == ["~ kea-dhcp4 has not read its configuration since it was written"]
         decided.apply()
     assert asked[-1] == "config-reload"
+
+
+def test_a_lease_that_kea_is_just_writing_is_no_lease_yet(tmp_path: Path) -> None:
+    foreign(tmp_path)
+    whole = lease("10.77.0.12", "52:54:00:77:00:98")
+    (tmp_path / "leases.csv").write_text(HEAD + whole + "10.77.0.11,52:54:00:77:00:99,,3600,")
+    assert [stale.address for stale in planned(tmp_path).stale] == ["10.77.0.12"]
+
+
+def test_networks_that_begin_alike_are_two_to_kea(tmp_path: Path) -> None:
+    wide = {"net": "10.77.0.0", "mask": "255.255.0.0"}
+    hosts = [*TABLES["hosts"][:1], {"node": "n2", "ip": "10.77.9.12"}]
+    decided = planned(tmp_path, {"networks": [*TABLES["networks"], wide], "hosts": hosts})
+    assert len({subnet["id"] for subnet in piece(decided, "subnet4.json")}) == 2
+    decided.validate()
+
+
+def test_a_main_file_of_others_that_comes_back_is_read_by_nobody_else(tmp_path: Path) -> None:
+    main = tmp_path / "kea-dhcp4.conf"
+    main.write_text(FOREIGN.replace("pieces", "others") % {"root": tmp_path})
+    main.chmod(0o640)
+    planned(tmp_path, take_over=True).apply()
+    (kept,) = tmp_path.glob("*.statelite~")
+    assert [path.stat().st_mode & 0o777 for path in (main, kept)] == [0o640, 0o640]

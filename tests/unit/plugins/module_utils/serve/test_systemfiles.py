@@ -66,3 +66,11 @@ def test_all_faults_come_at_once(tmp_path: Path) -> None:
         "no directory is there",
     ]
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_file_that_a_link_leads_to_is_replaced_and_the_link_stays(tmp_path: Path) -> None:
+    link = tmp_path / "here.conf"
+    link.symlink_to("elsewhere/one.conf")
+    planned({"path": str(link), "content": "a\n"}).apply()
+    assert (link.is_symlink(), (tmp_path / "elsewhere/one.conf").read_text()) == (True, "a\n")
+    assert planned({"path": str(link), "content": "a\n"}).lines() == []
