@@ -112,7 +112,7 @@ def renew(definition: Definition, asked: Collection[str]) -> tuple[list[str], Ch
     wanted, there = installer.candidates(), installer.installed(rootimg)
     come = [f"{name}={version}" for name, version in sorted(wanted.items()) if there.get(name) != version]
     gone = [name for name in sorted(there) if name not in wanted]
-    if not come and not gone:
+    if not come and not gone and set(asked) == set(installer.order.install):
         return [], Changes()
     moved = {name for name in there if there[name] != wanted.get(name)}
     editor, warnings = editor_for(installer.order), []

@@ -8,19 +8,25 @@ from __future__ import annotations
 import copy
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.root import Root
 from ansible_collections.diskless.statelite.plugins.module_utils.image.changes import Changes
+from ansible_collections.diskless.statelite.plugins.module_utils.image.installers.apt import Apt
+from ansible_collections.diskless.statelite.plugins.module_utils.image.installers.order import Order
 from ansible_collections.diskless.statelite.plugins.module_utils.image.kept import (
     drop_kept,
     invalidate,
     kept_directory,
+    kept_root,
     read_kept,
     record_kept,
+    renew,
     why_from_nothing,
 )
+from ansible_collections.diskless.statelite.plugins.module_utils.image.pkglist import PackageList, Pass
 from ansible_collections.diskless.statelite.plugins.module_utils.image.reuse import changed_inputs, normal, touched, words_of_dracut
 
 INPUTS: dict[str, Any] = {
@@ -181,3 +187,18 @@ def test_programs_of_a_module_that_nobody_asks_for_count_for_nothing(tmp_path: P
         words = words_of_dracut(root)
     assert touched(changed("/usr/bin/rsync"), set(), words) == ""
     assert touched(changed("/usr/bin/less"), set(), words) == "usr/bin/less"
+
+
+def test_a_package_that_nobody_asks_for_by_name_any_more_came_because_others_need_it(image: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stanza = "Package: {}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n\n"
+    for name, text in (("dpkg/status", stanza.format("tool") + stanza.format("libtool")), ("apt/extended_states", "")):
+        path = Path(kept_root(image), "var/lib", name)
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    order = Order(family="debian", version="12", osarch="x86_64", pkgdir=[], packages=PackageList((Pass(install=("tool",)),)))
+    monkeypatch.setattr(Apt, "candidates", lambda self: self.installed(kept_root(image)))
+    definition: Any = SimpleNamespace(image=SimpleNamespace(rootimgdir=image), installer=Apt(order))
+    assert renew(definition, ["tool"]) == ([], Changes())
+    _warnings, found = renew(definition, ["tool", "libtool"])
+    assert found.paths == {"/var/lib/apt/extended_states"}
+    assert path.read_text() == "Package: libtool\nArchitecture: amd64\nAuto-Installed: 1\n\n"
