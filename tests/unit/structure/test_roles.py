@@ -81,3 +81,10 @@ def test_an_image_directory_that_somebody_named_is_not_removed(named: str, keep:
     conditions = removal["when"] if isinstance(removal["when"], list) else [removal["when"]]
     values = {"build_host_rootimgdir": named, "build_host_keep": keep}
     assert all(jinja2.Environment().compile_expression(condition)(**values) for condition in conditions) == removed
+
+
+def test_where_a_site_keeps_its_files_is_told_by_the_filter() -> None:
+    """A site may be a URL, which says by a parameter of its own where they are."""
+    guessed = re.compile(r"_site\b[^}]*\b(?:dirname|regex_replace)\b")
+    files = [*yaml_files(), *(ROOT / "roles").rglob("*.j2")]
+    assert [str(path) for path in files if guessed.search(path.read_text(encoding="utf-8"))] == []
