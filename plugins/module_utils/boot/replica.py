@@ -84,6 +84,7 @@ class Coming:
     digest: str
     due: bool
     shown: bool
+    like: str = ""
     left: list[str] = field(default_factory=list)
 
     @property
@@ -107,12 +108,7 @@ class Coming:
 
     def sending(self) -> dict[str, Any]:
         """Return what is to be sent where; `like` is the generation here that is most like it, empty when there is none."""
-        directory = self.wanted.rootimgdir
-        others = [each.path for each in generations(directory)]
-        published = current(directory) if others else None
-        nearest = [path for path in (self.wanted.path, published.path if published else "") if path in others]
-        like = (nearest or others[-1:] or [""])[0]
-        return {"image": self.image, "source": self.wanted.path, "target": self.arriving.path, "like": like}
+        return {"image": self.image, "source": self.wanted.path, "target": self.arriving.path, "like": self.like}
 
     def carry_out(self, keys: Keys | None) -> None:
         """Compare what arrived and put it in its place; what is here stays as it was until then."""
@@ -226,9 +222,17 @@ def coming(offered: Mapping[str, Any]) -> Coming:
     there = os.path.isdir(wanted.path)
     due = not there or _digest(wanted.path) != offered["manifest"]
     published = current(wanted.rootimgdir)
-    found = Coming(offered["image"], wanted, offered["id"], offered["manifest"], due, published == wanted)
+    like = _like(wanted, published)
+    found = Coming(offered["image"], wanted, offered["id"], offered["manifest"], due, published == wanted, like)
     found.left = _left(above, os.path.basename(found.arriving.path) if due else "")
     return found
+
+
+def _like(wanted: Generation, published: Generation | None) -> str:
+    """Return the directory of the generation here that is most like one: itself before an amendment, the published one, the newest."""
+    others = [each.path for each in generations(wanted.rootimgdir)]
+    first = [path for path in (wanted.path, published.path if published else "") if path in others]
+    return (first or others[-1:] or [""])[0]
 
 
 def _left(above: str, arriving: str) -> list[str]:

@@ -118,7 +118,9 @@ def test_the_next_one_is_linked_to_the_last_and_what_was_alike_by_chance_is_part
     assert plan.result()["due"][0]["like"] == f"{pair.images}/generations/1"
     arriving = pair.send(plan, generation)
     assert (arriving / "rootimg/etc/hosts").stat().st_ino == (arriving / "rootimg/etc/same").stat().st_ino
+    foretold = plan.result()
     plan.apply()
+    assert plan.result() == foretold, "a check tells the same as the run"
     one, two = (Path(pair.images, f"generations/{number}/rootimg/caught out") for number in (1, 2))
     assert one.stat().st_ino == two.stat().st_ino
     verify(Generation(pair.images, 1), None, tree=True)
