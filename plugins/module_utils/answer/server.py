@@ -64,7 +64,7 @@ class Published:
     def __init__(self, path: str, loaded: Callable[[], None] = lambda: None) -> None:
         self.path = path
         self._loaded = loaded
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: tuple[int, ...] | None = None
         self._tables: dict[str, list[dict[str, str]]] | None = None
         self._sites: dict[str, Site] = {}
 
@@ -73,7 +73,8 @@ class Published:
             status = os.stat(self.path)
         except OSError:
             return self._tables is None
-        stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
+        # With ctime: a file that this user may read only now is another one.
+        stamp = (status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
         if stamp == self._stamp:
             return False
         self._stamp = stamp

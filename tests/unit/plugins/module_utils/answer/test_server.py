@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.diskless.statelite.plugins.module_utils.answer.server import Limits, plain_address
+from ansible_collections.diskless.statelite.plugins.module_utils.answer import server
+from ansible_collections.diskless.statelite.plugins.module_utils.answer.server import Limits, Published, plain_address
 from ansible_collections.diskless.statelite.plugins.module_utils.answer.spool import Spool
+from ansible_collections.diskless.statelite.plugins.module_utils.errors import Fault, raise_faults
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.entry import entries_for
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.treeplan import Wanted, plan_tree
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
@@ -308,3 +310,17 @@ def test_a_report_that_comes_twice_at_a_time_is_taken_twice(tmp_path: Path, monk
     monkeypatch.setattr(os, "unlink", overtaken)
     spool.take_report("n1", "10.1.1.1", {"done": 1})
     assert os.listdir(tmp_path) == ["n1.json"]
+
+
+def test_a_snapshot_that_could_not_be_read_is_read_as_soon_as_it_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "site.json"
+    publish(path, {"nodelist": [{"node": "n1"}]})
+    published = Published(str(path))
+    assert published.site("").nodes() == ["n1"]
+    publish(path, {"nodelist": [{"node": "n2"}]}, 2)
+    with monkeypatch.context() as closed:
+        closed.setattr(server, "load_snapshot", lambda path: raise_faults([Fault(path, "can't be read", "Give it a group")]))
+        assert published.site("").nodes() == ["n1"]
+    time.sleep(0.02)
+    path.chmod(0o644)
+    assert published.site("").nodes() == ["n2"]
