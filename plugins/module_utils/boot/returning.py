@@ -81,12 +81,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def wrong(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
     while True:
         try:
             for line in bring_back(options.record, options.spool, time.time(), wrong):
-                print(line, flush=True)
+                sys.stdout.write(f"{line}\n")
+                sys.stdout.flush()
         except (SiteError, OSError) as error:
             wrong(f"not brought back yet: {error}")
         if not os.path.exists(options.record):

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.names import names_of, natural
@@ -25,7 +23,7 @@ some = st.lists(st.sampled_from(NODES), min_size=1, max_size=25, unique=True)
 
 
 @st.composite
-def ranges(draw: Any) -> str:
+def ranges(draw: st.DrawFn) -> str:
     """Return `pre[1-3,07-12]post`, with numbers of one width in each pair of brackets."""
     text = draw(st.sampled_from(("n", "rack-", "a1b", "")))
     for _count in range(draw(st.integers(1, 2))):
@@ -53,7 +51,7 @@ def test_what_clustershell_folds_is_a_noderange_of_the_same_nodes(nodes: list[st
 
 
 @st.composite
-def algebra(draw: Any, depth: int = 3) -> tuple[str, NodeSet]:
+def algebra(draw: st.DrawFn, depth: int = 3) -> tuple[str, NodeSet]:
     """Return a noderange of unions, exclusions and intersections, and the set that ClusterShell makes in the same steps."""
     if depth == 0 or draw(st.integers(0, 3)) == 0:
         nodes = NodeSet.fromlist(draw(some))
