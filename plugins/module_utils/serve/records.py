@@ -15,12 +15,13 @@ from ..errors import Fault, raise_faults
 from ..nodes.attributes import attribute
 from ..nodes.interfaces import other_names
 from ..nodes.servers import is_address
-from ..nodes.site import split_list
+from ..nodes.site import split_list, uniform
 
 if TYPE_CHECKING:
     from ..nodes.site import Site
 
 NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
+DOMAIN = re.compile(r"[A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class _Domains:
 
     def __init__(self, site: Site) -> None:
         self.site = site.setting("domain")
+        said = {"table site, key domain": self.site}
+        said.update({f"table networks, net {row.get('net')}, column domain": row.get("domain") or "" for row in site.rows("networks")})
+        mend = "Use letters, digits, '-', '_' and dots"
+        self.faults = [Fault(where, f"{text!r} is no domain", mend) for where, text in said.items() if not DOMAIN.fullmatch(text)]
         self.networks: list[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, str]] = []
         for row in site.rows("networks"):
             try:
@@ -93,9 +98,9 @@ def records(site: Site) -> list[Record]:
     """
     domains = _Domains(site)
     found: dict[Record, None] = {}
-    faults: list[Fault] = []
+    faults: list[Fault] = domains.faults
     holders = _holders(site)
-    taken = set(holders)
+    taken = {holder.lower() for holder in holders}
     for holder in holders:
         own = site.address(holder)
         entries = [(holder, own, _aliases(site, holder))] if own else []
@@ -104,10 +109,10 @@ def records(site: Site) -> list[Record]:
             where = f"table hosts, node {holder}"
             wrong = [word for word in (name, *aliases) if not NAME.fullmatch(word)]
             faults += [Fault(where, f"{word!r} is no host name", "Use letters, digits, '-', '_' and dots") for word in wrong]
-            if not is_address(address):
+            if "%" in address or not is_address(address):  # what is behind a % may be anything
                 faults.append(Fault(where, f"{name} has no address: {address!r}", "Write an IPv4 or IPv6 address"))
                 continue
-            clash = [alias for alias in aliases if alias in taken and alias != holder]
+            clash = [alias for alias in aliases if alias.lower() in taken and alias.lower() != holder.lower()]
             mend = "Take the alias out, or rename one of the two"
             faults += [Fault(f"{where}, column hostnames", f"{alias} is the name of another host", mend) for alias in clash]
             names = [full for word in (name, *aliases) for full in _full(word, domains.of(address))]
@@ -126,13 +131,13 @@ def conflicts(found: Iterable[Record], others: Sequence[tuple[str, str]]) -> lis
     ours: dict[str, set[str]] = {}
     for record in found:
         for name in record.names:
-            ours.setdefault(name.lower(), set()).add(record.address)
+            ours.setdefault(name.lower(), set()).add(uniform(record.address))
     faults = []
     for place, line in others:
         key, _equals, value = line.partition("=")
         words = [word.strip().lower() for word in value.split(",")]
         names = words[:-1] if key.strip() == "cname" else words if key.strip() == "host-record" else []
-        addresses = {word for word in words if is_address(word)}
+        addresses = {uniform(word) for word in words if is_address(word)}
         for name in names:
             if name in ours and not addresses & ours[name]:
                 what = f"says something else of {name}, which the table hosts has at {', '.join(sorted(ours[name]))}"

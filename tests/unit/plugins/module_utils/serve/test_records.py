@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
 from ansible_collections.diskless.statelite.plugins.module_utils.serve.dnsmasq import SPEC, DnsmasqPlan, plan
-from ansible_collections.diskless.statelite.plugins.module_utils.serve.records import records
+from ansible_collections.diskless.statelite.plugins.module_utils.serve.records import conflicts, records
 
 TABLES = {
     "site": [{"key": "master", "value": "10.77.0.1"}, {"key": "domain", "value": "site.test"}],
@@ -100,3 +100,28 @@ def test_a_server_that_serves_some_nodes_tells_the_names_of_all(tmp_path: Path) 
 def test_dnsmasq_takes_the_records(tmp_path: Path) -> None:
     planned(tmp_path).apply()
     assert planned(tmp_path).lines() == []
+
+
+@pytest.mark.parametrize(
+    ("tables", "where"),
+    [
+        ({"hosts": [{"node": "n1", "ip": "fe80::1%x,n9,10.0.0.9"}]}, "table hosts, node n1"),
+        ({"site": [{"key": "domain", "value": "lab,evil,10.9.9.9"}]}, "table site, key domain"),
+        ({"networks": [{"net": "10.77.0.0", "mask": "/24", "domain": "a b"}]}, "table networks, net 10.77.0.0, column domain"),
+    ],
+)
+def test_no_cell_says_more_to_dnsmasq_than_its_own_word(tables: dict[str, Any], where: str) -> None:
+    with pytest.raises(SiteError) as refused:
+        lines(tables)
+    assert [fault.where for fault in refused.value.faults] == [where]
+
+
+def test_capitals_make_no_other_name() -> None:
+    with pytest.raises(SiteError, match="N1 is the name of another host"):
+        lines({"hosts": [{"node": "n1", "ip": "10.77.0.11"}, {"node": "n2", "ip": "10.77.0.12", "hostnames": "N1"}]})
+
+
+def test_an_address_spelled_otherwise_is_the_same() -> None:
+    told = records(Site({**TABLES, "hosts": [{"node": "n1", "ip": "fd00:77::1"}]}))
+    assert conflicts(told, [("other.conf line 1", "host-record=n1,FD00:77:0::1")]) == []
+    assert len(conflicts(told, [("other.conf line 1", "host-record=n1,fd00:77::2")])) == 1
