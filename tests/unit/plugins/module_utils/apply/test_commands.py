@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ else:
 """
 
 
-def until(true) -> None:
+def until(true: Callable[[], object]) -> None:
     end = time.monotonic() + 30
     while not true():
         assert time.monotonic() < end, "it did not come"
@@ -40,7 +41,8 @@ def until(true) -> None:
 @pytest.mark.parametrize("way", ["command", "pipeline"])
 def test_a_command_ends_with_the_process_that_was_killed(way: str, tmp_path: Path) -> None:
     told = tmp_path / "pid"
-    runner = subprocess.Popen([sys.executable, "-c", RUNNER, way, str(told)])
+    places = os.pathsep.join(path for path in sys.path if path)
+    runner = subprocess.Popen([sys.executable, "-c", RUNNER, way, str(told)], env={**os.environ, "PYTHONPATH": places})
     until(lambda: told.exists() and told.read_text())
     command = Path("/proc") / told.read_text().strip()
     assert command.exists()
