@@ -10,7 +10,9 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from ..errors import SiteError
 
@@ -19,9 +21,26 @@ ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 
 LAST_LINES = 15
 
-
 DIE_WITH_US = ("setpriv", "--pdeathsig", "KILL", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')
 """SIGKILL when this process dies; the test is for a parent that died before the signal was asked for."""
+BY_PYTHON = """\
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+if os.getppid() == int(sys.argv[1]):
+    os.execvp(sys.argv[2], sys.argv[2:])
+"""
+"""The same by prctl(PR_SET_PDEATHSIG), where setpriv is older than util-linux 2.33: Enterprise Linux 8."""
+
+
+@cache
+def binder() -> tuple[str, ...]:
+    """Return the words before our process number and a command that bind it to us, as this machine has them."""
+    asked = ["setpriv", "--pdeathsig", "KILL", "true"]
+    try:
+        knows = subprocess.run(asked, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
+    except OSError:
+        knows = False
+    return DIE_WITH_US if knows else (sys.executable, "-IS", "-c", BY_PYTHON)
 
 
 def with_us(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
@@ -32,7 +51,7 @@ def with_us(arguments: Sequence[str], environment: Mapping[str, str]) -> list[st
     """
     if shutil.which(arguments[0], path=environment["PATH"]) is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), arguments[0])
-    return [*DIE_WITH_US, str(os.getpid()), *arguments]
+    return [*binder(), str(os.getpid()), *arguments]
 
 
 def is_installed(program: str) -> bool:

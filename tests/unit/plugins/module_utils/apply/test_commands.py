@@ -14,18 +14,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ansible_collections.diskless.statelite.plugins.module_utils.apply import commands
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.commands import run_command
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 
 RUNNER = """
 import sys
 from pathlib import Path
-from ansible_collections.diskless.statelite.plugins.module_utils.apply.commands import run_command
+from ansible_collections.diskless.statelite.plugins.module_utils.apply import commands
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.pipelines import Stage, run_pipeline
 
+if sys.argv[3] == "old":
+    commands.binder = lambda: (sys.executable, "-IS", "-c", commands.BY_PYTHON)
 script = ["sh", "-c", 'echo $$ > "$0"; exec sleep 600', sys.argv[2]]
 if sys.argv[1] == "command":
-    run_command(script, limit=600, mend="Wait")
+    commands.run_command(script, limit=600, mend="Wait")
 else:
     run_pipeline([Stage("sleep", script)], sys.argv[2] + ".out", limit=600, mend="Wait")
 """
@@ -38,17 +41,30 @@ def until(true: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("way", ["command", "pipeline"])
-def test_a_command_ends_with_the_process_that_was_killed(way: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("way", "setpriv"), [("command", "new"), ("command", "old"), ("pipeline", "new")])
+def test_a_command_ends_with_the_process_that_was_killed(way: str, setpriv: str, tmp_path: Path) -> None:
     told = tmp_path / "pid"
     places = os.pathsep.join(path for path in sys.path if path)
-    runner = subprocess.Popen([sys.executable, "-c", RUNNER, way, str(told)], env={**os.environ, "PYTHONPATH": places})
+    runner = subprocess.Popen([sys.executable, "-c", RUNNER, way, str(told), setpriv], env={**os.environ, "PYTHONPATH": places})
     until(lambda: told.exists() and told.read_text())
     command = Path("/proc") / told.read_text().strip()
     assert command.exists()
     os.kill(runner.pid, signal.SIGKILL)
     runner.wait()
     until(lambda: not command.exists() or "(zombie)" in (command / "status").read_text())
+
+
+def test_a_machine_whose_setpriv_knows_no_signal_has_python_ask_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = tmp_path / "setpriv"
+    old.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    old.chmod(0o755)
+    monkeypatch.setattr(commands, "ENVIRONMENT", {**commands.ENVIRONMENT, "PATH": f"{tmp_path}:{commands.ENVIRONMENT['PATH']}"})
+    commands.binder.cache_clear()
+    try:
+        assert commands.binder()[0] == sys.executable
+        assert run_command(["sh", "-c", 'printf "%s|" "$@"', "sh", "a b", "", "*"], limit=30, mend="") == "a b||*|"
+    finally:
+        commands.binder.cache_clear()
 
 
 def test_a_program_that_is_not_there_is_told_by_its_name() -> None:
