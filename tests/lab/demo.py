@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import booting
 import claims
 import drives
 import kills
@@ -137,12 +138,13 @@ def site_is_made(lab: Lab, furnish: Callable[[Lab], None] | None = None) -> None
 
 
 def nodes_boot(lab: Lab) -> None:
-    """Switch both nodes on, side by side, and wait until both are up."""
-    with lab.progress.stage("n1 and n2 boot from the network", lab.first.console.with_name("n1-boot1.log")):
-        lab.first.start()
-        lab.second.start()
-        for node in (lab.first, lab.second):
+    """Have the playbook boot switch both nodes on, side by side, which waits for their reports; then wait until both are up."""
+    with lab.progress.stage("n1 and n2 boot from the network, by the playbook boot", lab.first.console.with_name("n1-boot1.log")):
+        told = booting.by_playbook(lab, lab.run / "boot.log", BOOT_LIMIT)
+        for node in lab.nodes:
             lab.talk.wait_until_up(node, BOOT_LIMIT)
+    title = "the playbook boot switched its power, waited for its report, and tells of it"
+    lab.saw(title, "n1, n2", told, r"n1 booted at \S+, n2 booted at \S+")
 
 
 def image_is_rebuilt(lab: Lab, killing: bool = False) -> None:

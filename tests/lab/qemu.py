@@ -104,6 +104,11 @@ class Node:
             raise LabError(f"node {self.name} showed no {pattern!r} in {limit:g} s; its console is {self.console}:\n{tail(self.console)}")
         return found
 
+    @property
+    def is_on(self) -> bool:
+        """Whether the node has power."""
+        return self.server is not None and self.server.running
+
     def require_running(self) -> None:
         """Raise LabError when the node is off."""
         if self.server is None:
