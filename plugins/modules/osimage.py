@@ -32,7 +32,7 @@ EXAMPLES = r"""
         provmethod: statelite
         groups: [site, compute]
         linux:
-          pkglist: /usr/share/statelite/pkglist/debian12.compute
+          pkglist: /usr/share/statelite/pkglist/compute.debian12.x86_64.pkglist
           pkgdir: http://mirror.example/debian
 """
 
