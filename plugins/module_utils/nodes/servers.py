@@ -15,7 +15,10 @@ from .site import split_list
 from .values import Value, attribute
 
 if TYPE_CHECKING:
+    from ..tables.columns import Row
     from .site import Site
+
+    Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 XCATMASTER = "<xcatmaster>"
 TFTP_ON_WEB = "/tftpboot"
@@ -71,19 +74,23 @@ def resolve(site: Site, name: str, where: str) -> str:
     return found
 
 
-def network_of(site: Site, address: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+def declared_networks(site: Site) -> list[tuple[Network, Row]]:
+    """Return the networks of the table, of either kind of addresses, with their rows, in table order; no row that is none."""
+    found = []
+    for row in site.rows("networks"):
+        try:
+            found.append((ipaddress.ip_network(f"{row.get('net')}/{(row.get('mask') or '').lstrip('/')}", strict=False), row))
+        except ValueError:
+            continue
+    return found
+
+
+def network_of(site: Site, address: str) -> Network | None:
     """Return the declared network that holds `address`, the smallest when several do; none holds what is no address."""
     if not is_address(address):
         return None
     own = ipaddress.ip_address(address)
-    found = []
-    for row in site.rows("networks"):
-        try:
-            network = ipaddress.ip_network(f"{row.get('net')}/{(row.get('mask') or '').lstrip('/')}", strict=False)
-        except ValueError:
-            continue
-        if own in network:
-            found.append(network)
+    found = [network for network, _row in declared_networks(site) if own in network]
     return max(found, key=lambda network: network.prefixlen, default=None)
 
 

@@ -19,6 +19,7 @@ from ..errors import Fault, SiteError, raise_faults
 from ..nodes.site import Site
 from ..nodes.values import attribute
 from ..tables.store import DEFAULT_SITE, open_store
+from . import linechanges
 
 SPEC: dict[str, Any] = {
     "command": {"type": "list", "elements": "str", "default": []},
@@ -120,12 +121,7 @@ class ConserverPlan:
 
     def lines(self) -> list[str]:
         """Return the lines that come and go."""
-        if self.present == self.text:
-            return []
-        old, new = (self.present or "").splitlines(), self.text.splitlines()
-        kept = set(old) & set(new)
-        gone = [f"- {line}" for line in old if line not in kept]
-        return gone + [f"+ {line}" for line in new if line not in kept] or [f"~ {self.path}"]
+        return linechanges.told(self.path, self.present, self.text)
 
     def result(self) -> dict[str, Any]:
         """Return the file, and the nodes that have a console in it."""

@@ -24,7 +24,7 @@ from ..nodes.servers import own_view
 from ..nodes.site import Site, split_list
 from ..tables.columns import Row
 from ..tables.store import DEFAULT_SITE, open_store
-from . import leases, netboot
+from . import leases, linechanges, netboot
 from . import records as names
 from .hosts import Host, hosts, interfaces, networks, settings_faults
 from .netboot import is_in
@@ -201,12 +201,7 @@ class DnsmasqPlan:
     def lines(self) -> list[str]:
         """Return the lines that come and go, and the leases that are dropped."""
         dropped = [f"- {self.lease_file}: {lease.line}" for lease in self.stale]
-        if self.present == self.text:
-            return dropped
-        old, new = (self.present or "").splitlines(), self.text.splitlines()
-        kept = set(old) & set(new)
-        gone = [f"- {line}" for line in old if line not in kept]
-        return (gone + [f"+ {line}" for line in new if line not in kept] or [f"~ {self.path}"]) + dropped
+        return linechanges.told(self.path, self.present, self.text) + dropped
 
     def result(self) -> dict[str, Any]:
         """Return the file, the hosts in it, and whether the daemon is started anew with it for the sake of leases."""

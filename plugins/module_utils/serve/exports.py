@@ -22,6 +22,7 @@ from ..tables.address import site_directory
 from ..tables.store import DEFAULT_SITE, open_store
 from . import ganesha, kernelexports
 from .exporttable import SUBTREE, Export, Wanted, state_directories, wanted
+from .linechanges import gone_and_new
 
 KERNEL = "kernel"
 GANESHA = "ganesha"
@@ -155,15 +156,14 @@ class ExportsPlan:
 
     def lines(self) -> list[str]:
         """Return one line a change: directories, foreign lines, and the lines of our file that come or go."""
-        old, new = (self.present or "").splitlines(), self.text.splitlines()
-        kept = set(old) & set(new)
         lines = [f"+ directory {path}" for path in self.made]
         for file, (before, after) in self.taken.items():
             gone = [line for line, commented in zip(before.split("\n"), after.split("\n")) if line != commented]
             lines += [f"- {file}: {line}" for line in gone]
         if self.present != self.text:
-            lines += [f"- {self.path}: {line}" for line in old if line not in kept and line.strip()]
-            lines += [f"+ {self.path}: {line}" for line in new if line not in kept and line.strip()]
+            gone, new = gone_and_new(self.present, self.text)
+            lines += [f"- {self.path}: {line}" for line in gone if line.strip()]
+            lines += [f"+ {self.path}: {line}" for line in new if line.strip()]
         return lines or ([f"~ {self.path}"] if self.present != self.text else [])
 
     def result(self) -> dict[str, Any]:

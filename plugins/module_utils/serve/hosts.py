@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Fault, raise_faults
 from ..nodes.interfaces import ADDRESS, NO_ADDRESS, boot_mac, colons, entries
-from ..nodes.servers import tftpserver
+from ..nodes.servers import declared_networks, tftpserver
 from .netboot import is_in, method_of
 
 if TYPE_CHECKING:
@@ -79,15 +79,7 @@ def seconds(lease: str) -> int:
 
 def networks(site: Site) -> list[tuple[ipaddress.IPv4Network, Row]]:
     """Return the declared IPv4 networks with their rows, in table order."""
-    found = []
-    for row in site.rows("networks"):
-        try:
-            network = ipaddress.ip_network(f"{row.get('net')}/{(row.get('mask') or '').lstrip('/')}", strict=False)
-        except ValueError:
-            continue
-        if isinstance(network, ipaddress.IPv4Network):
-            found.append((network, row))
-    return found
+    return [(network, row) for network, row in declared_networks(site) if isinstance(network, ipaddress.IPv4Network)]
 
 
 def hosts(site: Site, own: Sequence[str]) -> list[Host]:

@@ -22,7 +22,7 @@ from ..errors import Fault, SiteError, raise_faults
 from ..nodes.servers import own_view
 from ..nodes.site import Site
 from ..tables.store import DEFAULT_SITE, open_store
-from . import keaconfig, keadaemon, leases
+from . import keaconfig, keadaemon, leases, linechanges
 from .hosts import Host, hosts, interfaces, settings_faults
 from .keaforeign import Foreign
 
@@ -81,11 +81,9 @@ class KeaPlan:
             present = self.present[path]
             if present == text:
                 continue
-            old, new = (present or "").splitlines(), text.splitlines()
-            kept = set(old) & set(new)
-            gone = [] if self.aside and path == self.main else [f"- {path}: {line}" for line in old if line not in kept]
-            came = [f"+ {path}: {line}" for line in new if line not in kept]
-            found += gone + came or [f"~ {path}"]
+            gone, new = linechanges.gone_and_new(present, text)
+            lost = [] if self.aside and path == self.main else [f"- {path}: {line}" for line in gone]
+            found += lost + [f"+ {path}: {line}" for line in new] or [f"~ {path}"]
         found += [f"- {self.lease_file}: {lease.line}" for lease in self.stale]
         return found or (["~ kea-dhcp4 has not read its configuration since it was written"] if self.unread else [])
 

@@ -22,6 +22,7 @@ from ..nodes.images import images
 from ..nodes.servers import TFTP_ON_WEB, image_server, network_of, tftp_directory, tftpserver
 from ..nodes.site import Site
 from ..tables.store import DEFAULT_SITE, open_store
+from . import linechanges
 
 SPEC: dict[str, Any] = {
     "names": {"type": "list", "elements": "str", "default": []},
@@ -185,12 +186,7 @@ class NginxPlan:
 
     def lines(self) -> list[str]:
         """Return the lines that come and go."""
-        if self.present == self.text:
-            return []
-        old, new = (self.present or "").splitlines(), self.text.splitlines()
-        kept = set(old) & set(new)
-        gone = [f"- {line}" for line in old if line not in kept]
-        return gone + [f"+ {line}" for line in new if line not in kept] or [f"~ {self.path}"]
+        return linechanges.told(self.path, self.present, self.text)
 
     def result(self) -> dict[str, Any]:
         """Return the file, and what is given out under which names."""

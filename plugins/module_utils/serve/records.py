@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..errors import Fault, raise_faults
 from ..nodes.attributes import attribute
 from ..nodes.interfaces import other_names
-from ..nodes.servers import is_address
+from ..nodes.servers import declared_networks, is_address
 from ..nodes.site import split_list, uniform
 
 if TYPE_CHECKING:
@@ -45,13 +45,7 @@ class _Domains:
         said.update({f"table networks, net {row.get('net')}, column domain": row.get("domain") or "" for row in site.rows("networks")})
         mend = "Use letters, digits, '-', '_' and dots"
         self.faults = [Fault(where, f"{text!r} is no domain", mend) for where, text in said.items() if not DOMAIN.fullmatch(text)]
-        self.networks: list[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, str]] = []
-        for row in site.rows("networks"):
-            try:
-                network = ipaddress.ip_network(f"{row.get('net')}/{(row.get('mask') or '').lstrip('/')}", strict=False)
-            except ValueError:
-                continue
-            self.networks.append((network, row.get("domain") or self.site))
+        self.networks = [(network, row.get("domain") or self.site) for network, row in declared_networks(site)]
         self.networks.sort(key=lambda each: -each[0].prefixlen)
 
     def of(self, address: str) -> str:
