@@ -78,11 +78,13 @@ def read_boots(params: Mapping[str, Any], _warn: Callable[[str], None]) -> Docum
     if not os.path.isdir(spool):
         raise SiteError.of(spool, "is no directory", "Run the role answer_service, which makes it")
     left = set(wait(spool, nodes, since, params["timeout"], params["poll"])) if since <= now else set(nodes)
-    told = {one["node"]: one for one in of_nodes(spool, nodes)}
+    told, damaged = _told(spool, nodes)
     found, logged = _found(site, left, since, params["access_log"]) if left else ({}, True)
     states: dict[str, Document] = {}
     for node in nodes:
-        if node not in left:
+        if node in damaged:
+            states[node] = {"state": "missing", "cause": damaged[node], "time": None}
+        elif node not in left:
             states[node] = booted(told[node])
         elif told[node]["last_failure"] and _stamp(os.path.join(spool, file_of(node) + FAILURE)) >= since:
             states[node] = failing(told[node])
@@ -92,6 +94,17 @@ def read_boots(params: Mapping[str, Any], _warn: Callable[[str], None]) -> Docum
     troubled = [node for node in nodes if states[node]["state"] != "booted" or states[node]["cause"]]
     text = "".join(f"{node}: {one['state']}{': ' if one['cause'] else ''}{one['cause']}\n" for node, one in states.items())
     return {"nodes": states, "troubled": troubled, "text": text, "now": now}
+
+
+def _told(spool: str, nodes: Iterable[str]) -> tuple[dict[str, Document], dict[str, str]]:
+    """Return what is known of each node, and for those with a file in the spool that is no report, what is wrong with it."""
+    told, damaged = {}, {}
+    for node in nodes:
+        try:
+            told.update({one["node"]: one for one in of_nodes(spool, [node])})
+        except SiteError as error:
+            damaged[node] = str(error)
+    return told, damaged
 
 
 def _found(site: Site, left: Iterable[str], since: int, log: str) -> tuple[dict[str, Trace], bool]:

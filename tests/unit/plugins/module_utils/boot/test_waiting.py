@@ -135,6 +135,16 @@ def test_a_report_of_an_earlier_boot_is_not_taken_for_this_one(params: dict[str,
     assert [each["state"] for each in found["nodes"].values()] == ["missing"] * 3
 
 
+def test_a_file_that_is_no_report_is_told_of_its_node_and_hides_no_other_one(params: dict[str, object]) -> None:
+    for node in ("n1", "n2"):
+        report(params["spool"], node)
+    broken = Path(str(params["spool"])) / "n3.json"
+    broken.write_text("no json", encoding="utf-8")
+    found = waiting.read_boots(params, print)
+    assert [each["state"] for each in found["nodes"].values()] == ["booted", "booted", "missing"]
+    assert f"{broken}: is no report" in found["nodes"]["n3"]["cause"]
+
+
 @pytest.mark.parametrize(("name", "value"), [("timeout", -1), ("poll", 0)])
 def test_seconds_that_are_none_are_refused(params: dict[str, object], name: str, value: int) -> None:
     with pytest.raises(SiteError, match=f"option {name}"):
