@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from ..tables.columns import Row
     from .site import Site
 
-    Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
 XCATMASTER = "<xcatmaster>"
 TFTP_ON_WEB = "/tftpboot"
 """The TFTP directory on the web server, whatever its own path is: the original's boot files say so."""
@@ -74,7 +72,7 @@ def resolve(site: Site, name: str, where: str) -> str:
     return found
 
 
-def declared_networks(site: Site) -> list[tuple[Network, Row]]:
+def declared_networks(site: Site) -> list[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, Row]]:
     """Return the networks of the table, of either kind of addresses, with their rows, in table order; no row that is none."""
     found = []
     for row in site.rows("networks"):
@@ -85,7 +83,7 @@ def declared_networks(site: Site) -> list[tuple[Network, Row]]:
     return found
 
 
-def network_of(site: Site, address: str) -> Network | None:
+def network_of(site: Site, address: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     """Return the declared network that holds `address`, the smallest when several do; none holds what is no address."""
     if not is_address(address):
         return None
