@@ -154,8 +154,8 @@ def loop_devices(work: Path) -> list[str]:
     return [file for file in found if file.startswith(f"{work}/")]
 
 
-def killed_build(work: Path, after: float) -> bool:
-    """Start genimage, kill it `after` seconds; return whether it was still at work."""
+def killed_build(work: Path, after: float) -> float | None:
+    """Start genimage and kill it `after` seconds; return None, or the seconds it took when it ended before."""
     child = os.fork()
     if child == 0:
         silence = os.open(os.devnull, os.O_WRONLY)
@@ -163,9 +163,13 @@ def killed_build(work: Path, after: float) -> bool:
         os.dup2(silence, 2)
         build(work)
         os._exit(0)
-    time.sleep(after)
+    started = time.monotonic()
+    while time.monotonic() < started + after:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return time.monotonic() - started
+        time.sleep(0.005)
     os.kill(child, signal.SIGKILL)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    return None if os.WIFSIGNALED(os.waitpid(child, 0)[1]) else after
 
 
 def expect(fact: bool, what: object) -> None:
@@ -190,7 +194,7 @@ def main(work: Path, count: int) -> None:
     publish(work / "published/site.json", site(work))
     pki = make_pki(work / "answer")
     with Serving(work / "published/site.json", work / "spool", pki) as service, Asking(service.port, pki, ALWAYS, 0.02) as asking:
-        kill_all(work, count, (whole, half), chance, undisturbed, asking)
+        kill_all(work, count, [whole, half], chance, undisturbed, asking)
         print(f"a node was answered {asking.answered} times", flush=True)
 
 
@@ -206,9 +210,7 @@ def short_build(work: Path) -> float:
     return taken
 
 
-def kill_all(
-    work: Path, count: int, seconds: tuple[float, float], chance: random.Random, undisturbed: dict[str, str], asking: Asking
-) -> None:
+def kill_all(work: Path, count: int, seconds: list[float], chance: random.Random, undisturbed: dict[str, str], asking: Asking) -> None:
     """Kill `count` builds of such `seconds`, and look each time at what was left, what comes next, and what nodes are told."""
     at_work = 0
     always = asking.now()
@@ -228,9 +230,12 @@ def kill_all(
         expect({question: told[question] for question in ALWAYS} == always, f"kill {number}: before it a node is told {told}")
         expect(PLAN not in told or "entry\t/var/log\td\ttmpfs" in told[PLAN], f"kill {number}: the plan is {told.get(PLAN)}")
         after = chance.uniform(0.05, 0.95) * seconds[number % 2]
-        alive = killed_build(work, after)
+        took = killed_build(work, after)
+        alive = took is None
         at_work += alive
-        for _attempt in range(15):
+        if took is not None:
+            seconds[number % 2] = took
+        for _attempt in range(100):
             left = processes(work)
             if not left:
                 break

@@ -32,19 +32,37 @@ QUESTIONS = [("litefile",), ("bootplan", "image=img1")]
 OURS = {"sqlite": ["published", "site.db"], "postgresql": ["published"]}
 
 
-def killed_after(site, rows, seconds):
-    """Run a writer in a child, kill it after some seconds; return whether it was still at work."""
-    child = os.fork()
-    if child == 0:
-        try:
-            declare(site, rows=rows, exclusive=True)
-        finally:
-            os._exit(0)
-    time.sleep(seconds)
-    os.kill(child, signal.SIGKILL)
-    killed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    site.settled()
-    return killed
+class Killing:
+    """Kills writers of a site at random moments of their work, and counts those that were at it.
+
+    How long a writer takes is told by the quickest seen so far: one that ended before its moment came brings the next moments forward.
+    """
+
+    def __init__(self, site, seed, lasts):
+        self.site = site
+        self.dice = random.Random(seed)
+        self.lasts = lasts
+        self.interrupted = 0
+
+    def kill(self, rows):
+        """Run a writer in a child and kill it."""
+        child = os.fork()
+        if child == 0:
+            try:
+                declare(self.site, rows=rows, exclusive=True)
+            finally:
+                os._exit(0)
+        started = time.monotonic()
+        moment = started + self.dice.uniform(0, self.lasts)
+        while time.monotonic() < moment:
+            if os.waitpid(child, os.WNOHANG)[0]:
+                self.lasts = time.monotonic() - started
+                break
+            time.sleep(0.001)
+        else:
+            os.kill(child, signal.SIGKILL)
+            self.interrupted += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        self.site.settled()
 
 
 def timed(site, rows):
@@ -83,11 +101,9 @@ def laid_out(site, tmp_path):
 
 def test_nodes_are_answered_through_many_killed_writers(laid_out, tmp_path):
     site, kills = laid_out, KILLS[laid_out.kind]
-    dice = random.Random(20260101)
     pki = make_pki(tmp_path / "pki")
     snapshot = str(site.snapshot)
     declare(site, rows=OLD, exclusive=True)
-    interrupted = 0
     with Serving(snapshot, tmp_path / "spool", pki) as service, Asking(service.port, pki, QUESTIONS) as asking:
         said = {"OLD": asking.now()}
         lasts = timed(site, NEW)
@@ -98,10 +114,11 @@ def test_nodes_are_answered_through_many_killed_writers(laid_out, tmp_path):
         assert said["OLD"] == asking.now()
         assert all(said["OLD"][question] != said["NEW"][question] for question in QUESTIONS)
         asking.gathered()
+        killing = Killing(site, 20260101, lasts)
         for number in range(kills):
             before, after, rows = ("OLD", "NEW", NEW) if number % 2 == 0 else ("NEW", "OLD", OLD)
             version = load_snapshot(snapshot)[0]
-            interrupted += killed_after(site, rows, dice.uniform(0, lasts))
+            killing.kill(rows)
             published, tables = load_snapshot(snapshot)
             with open_store(str(site)) as store:
                 committed = store.version
@@ -125,22 +142,20 @@ def test_nodes_are_answered_through_many_killed_writers(laid_out, tmp_path):
             assert clean(site)
         assert asking.answered > 4 * kills * len(QUESTIONS)
         assert service.process.poll() is None
-    assert interrupted > kills / 4
+    assert killing.interrupted > kills / 4
 
 
 def test_a_first_run_that_was_killed_is_mended_by_the_next_one(site):
-    dice = random.Random(20260102)
-    lasts = timed(site, NEW)
+    killing = Killing(site, 20260102, timed(site, NEW))
     expected = contents(site)
-    interrupted = 0
     for _number in range(FIRST_RUNS):
         site.forget()
         shutil.rmtree(site.parent)
-        interrupted += killed_after(site, NEW, dice.uniform(0, lasts))
+        killing.kill(NEW)
         if site.snapshot.exists():
             load_snapshot(site.snapshot)
         declare(site, rows=NEW, exclusive=True)
         assert contents(site) == expected
         assert declare(site, rows=NEW, exclusive=True) == []
         assert clean(site)
-    assert interrupted > FIRST_RUNS / 4
+    assert killing.interrupted > FIRST_RUNS / 4
