@@ -18,7 +18,6 @@ import binascii
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from dataclasses import dataclass
 from ..errors import SiteError
 from .commands import run_command
 from .files import read_bytes
+from .scratch import scratch
 
 DIRECTORY = "pki"
 KEY, PUBLIC, TRUSTED = "image.key", "image.pem", "image-trusted.pem"
@@ -58,7 +58,7 @@ def keys_of(path: str) -> list[str]:
 @contextmanager
 def _files(*contents: bytes) -> Iterator[list[str]]:
     """Give files with these contents: openssl signs only what has a size. They are gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="statelite-sign-") as work:
+    with scratch("sign") as work:
         paths = [os.path.join(work, str(number)) for number in range(len(contents))]
         for path, content in zip(paths, contents):
             with open(path, "wb") as stream:

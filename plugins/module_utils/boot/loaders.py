@@ -8,8 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 from ..apply.commands import is_installed, run_command
 from ..apply.files import read_bytes, write_file
 from ..apply.generations import current
+from ..apply.scratch import scratch
 from ..errors import Fault, raise_faults
 from ..nodes.attributes import attribute
 from ..nodes.images import Image, architecture, images
@@ -118,16 +117,13 @@ class Grub2:
 
     def made(self) -> bytes:
         """Return the loader; grub-mkstandalone makes it."""
-        directory = tempfile.mkdtemp(prefix="statelite-grub-")
-        try:
+        with scratch("grub") as directory:
             config, image = os.path.join(directory, "grub.cfg"), os.path.join(directory, "image")
             write_file(config, SCRIPT.encode())
             words = [f"--directory={self.modules}", f"--format={self.platform}", f"--output={image}"]
             words += [f"--install-modules={self.names}", f"--modules={self.names}", "--locales=", "--fonts=", "--themes="]
             run_command([PROGRAM, *words, f"boot/grub/grub.cfg={config}"], limit=LIMIT, mend=MEND)
             return read_bytes(image) or b""
-        finally:
-            shutil.rmtree(directory)
 
 
 @dataclass

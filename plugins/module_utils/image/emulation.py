@@ -12,11 +12,11 @@ import os
 import re
 import struct
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..apply.commands import ENVIRONMENT, last_lines
+from ..apply.scratch import scratch
 from ..errors import Fault
 
 BINFMT = "/proc/sys/fs/binfmt_misc"
@@ -130,7 +130,7 @@ def run_probe(arch: str, chrooted: bool = False) -> str | None:
 
     `chrooted` runs it with an empty directory as its root, as everything of an image runs; that takes root.
     """
-    with tempfile.TemporaryDirectory(prefix="statelite-probe-") as directory:
+    with scratch("probe") as directory:
         path = os.path.join(directory, f"probe-{arch}")
         with open(path, "wb") as stream:
             stream.write(probe_program(arch))

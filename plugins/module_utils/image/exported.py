@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,6 +16,7 @@ from ..apply.files import sync_directory
 from ..apply.generations import ROOTIMG, Generation, current, generations
 from ..apply.manifest import Manifest, names_of, verify
 from ..apply.pipelines import Stage, run_pipeline
+from ..apply.scratch import scratch
 from ..apply.signing import Keys, identity, site_keys
 from ..apply.withdrawn import now
 from ..errors import Fault, SiteError, raise_faults
@@ -87,7 +87,7 @@ class Export:
         part = os.path.join(os.path.dirname(dest), f".{os.path.basename(dest)}.part")
         umask = os.umask(0o077)
         try:
-            with tempfile.TemporaryDirectory(prefix="statelite-bundle-") as work:
+            with scratch("bundle") as work:
                 for name, text in ((HEAD, content), (SIGNATURE, self.keys.sign(content)), (ROWS, self.rows)):
                     with open(os.path.join(work, name), "wb") as stream:
                         stream.write(text)

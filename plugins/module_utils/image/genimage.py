@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..apply.generations import INITRD, KERNEL, Generation, next_number, standing
+from ..apply.scratch import remove_abandoned
 from ..apply.withdrawn import Withdrawal, withdrawn
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import osimage
@@ -167,6 +168,7 @@ def plan_genimage(
     site: Site, params: Mapping[str, Any], warn: Callable[[str], None] = lambda _text: None, given: Given | None = None
 ) -> Genimage:
     """Return the plan for one image; raises SiteError with every fault of its definition and of the files it needs."""
+    remove_abandoned()
     try:
         definition, inputs = defined(site, params, False, given)
     except SiteError:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from typing import Protocol
 
 from ..apply.commands import run_command
+from ..apply.scratch import scratch
 from ..errors import SiteError
 from .media import MARKERS
 
@@ -51,7 +51,7 @@ class Iso:
         """Return the texts of the files that tell what the medium is."""
         names = self._names(2)
         wanted = [name for name in MARKERS if name in names]
-        with tempfile.TemporaryDirectory(prefix="statelite-medium-") as directory:
+        with scratch("medium") as directory:
             for number, name in enumerate(wanted):
                 self._xorriso("-extract", f"/{name}", os.path.join(directory, str(number)))
             return {name: _text(os.path.join(directory, str(number))) for number, name in enumerate(wanted)}

@@ -10,13 +10,13 @@ import grp
 import ipaddress
 import os
 import re
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..apply.commands import run_command
 from ..apply.files import read_bytes, write_file
+from ..apply.scratch import scratch
 from ..errors import Fault, SiteError, raise_faults
 from .rotation import BUNDLE, KEEP, NEXT, STEPS, SWITCH, Authorities, Rotation, certificates_in, joined, next_step
 
@@ -112,11 +112,11 @@ def _same_key(certificate: str, key: str) -> bool:
 
 def _signed(certificate: str, authority: str) -> bool:
     """Tell whether the certificate at a path is signed by the CA of a PEM text."""
-    with tempfile.NamedTemporaryFile(prefix="statelite-ca-") as stream:
-        stream.write(authority.encode())
-        stream.flush()
+    with scratch("ca") as directory:
+        trusted = os.path.join(directory, "ca.pem")
+        write_file(trusted, authority.encode())
         try:
-            openssl("verify", "-CAfile", stream.name, certificate)
+            openssl("verify", "-CAfile", trusted, certificate)
         except SiteError:
             return False
     return True
@@ -203,7 +203,7 @@ class Issue:
     def apply(self) -> None:
         """Make what is missing; every file is replaced by one rename, the key before its certificate."""
         os.makedirs(self.wanted.directory, mode=0o755, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="statelite-pki-") as work:
+        with scratch("pki") as work:
             if self.new_authority:
                 self._issue(work, "ca", "authority", self.wanted.ca_days)
             self._rotate(work)

@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..apply.commands import run_command
 from ..apply.files import read_bytes, write_file
+from ..apply.scratch import scratch
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.site import Site
 from ..nodes.values import attribute
@@ -129,10 +129,9 @@ class ConserverPlan:
 
     def validate(self) -> None:
         """Have conserver read all of it as it would be; raises SiteError with its own words."""
-        with tempfile.NamedTemporaryFile("w", prefix="statelite-conserver-", suffix=".cf", encoding="utf-8") as stage:
-            stage.write(self.text)
-            stage.flush()
-            run_command(["conserver", "-S", "-C", stage.name], limit=LIMIT, mend=CHECK)
+        with scratch("conserver") as stage:
+            write_file(os.path.join(stage, "conserver.cf"), self.text.encode())
+            run_command(["conserver", "-S", "-C", os.path.join(stage, "conserver.cf")], limit=LIMIT, mend=CHECK)
 
     def apply(self) -> None:
         """Put the file in place after conserver has accepted it."""

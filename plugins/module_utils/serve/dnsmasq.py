@@ -11,7 +11,6 @@ import ipaddress
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 from ..apply.addresses import local_addresses
 from ..apply.commands import run_command
 from ..apply.files import read_bytes, write_file
+from ..apply.scratch import scratch
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.servers import own_view
 from ..nodes.site import Site, split_list
@@ -213,8 +213,7 @@ class DnsmasqPlan:
 
     def validate(self) -> None:
         """Have dnsmasq test the whole configuration as it would be, ours beside copies of the others' files."""
-        directory = tempfile.mkdtemp(prefix="statelite-dnsmasq-")
-        try:
+        with scratch("dnsmasq") as directory:
             for path in self.others:
                 if path != self.main:
                     shutil.copyfile(path, os.path.join(directory, os.path.basename(path)))
@@ -222,8 +221,6 @@ class DnsmasqPlan:
             main = self.main if os.path.isfile(self.main) else "/dev/null"
             command = ["dnsmasq", "--test", f"--conf-file={main}", f"--conf-dir={directory},{','.join(IGNORED)}"]
             run_command(command, limit=LIMIT, mend="Correct the line that dnsmasq names; nothing was changed")
-        finally:
-            shutil.rmtree(directory)
 
     def apply(self) -> None:
         """Put the drop-in in place after dnsmasq has accepted it; leases are dropped while the daemon is stopped, and before.

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..apply.commands import is_installed, run_command
 from ..apply.files import read_bytes, write_file
+from ..apply.scratch import scratch
 from ..apply.signing import KEY, LIMIT, MEND, PUBLIC, TRUSTED, identity, keys_of, public_keys
 from ..errors import Fault, SiteError, raise_faults
 
@@ -77,7 +77,7 @@ class KeyPlan:
         own = list(self.own)
         kept = [key for key in own if key not in self.dropped]
         if self.reason:
-            with tempfile.TemporaryDirectory(prefix="statelite-key-") as work:
+            with scratch("key") as work:
                 made = os.path.join(work, KEY)
                 openssl("genpkey", "-algorithm", "ED25519", "-out", made)
                 public = openssl("pkey", "-in", made, "-pubout")

@@ -9,7 +9,6 @@ import hashlib
 import os
 import shutil
 import stat
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 from ..apply.addresses import local_addresses
 from ..apply.commands import is_installed, run_command
 from ..apply.files import read_bytes, write_file
+from ..apply.scratch import scratch
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.servers import own_view
 from ..nodes.site import Site
@@ -95,8 +95,7 @@ class KeaPlan:
     def validate(self) -> None:
         """Have Kea test the whole configuration as it would be, in the place where it would be."""
         os.makedirs(self.directory, exist_ok=True)
-        stage = tempfile.mkdtemp(prefix="statelite-kea-")
-        try:
+        with scratch("kea") as stage:
             os.chmod(stage, 0o755)
             shutil.copytree(self.directory, f"{stage}/pieces", symlinks=True)
             for path, text in self.texts.items():
@@ -110,8 +109,6 @@ class KeaPlan:
             command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", TEST, "kea-dhcp4"]
             mend = "Correct the line that Kea names; nothing was changed"
             run_command([*command, f"{stage}/pieces", self.directory, main, there], limit=LIMIT, mend=mend, name="kea-dhcp4")
-        finally:
-            shutil.rmtree(stage)
 
     def apply(self) -> None:
         """Put our files in place after Kea has accepted them, and have it read them once; what it then refuses goes back.

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from ..apply.addresses import local_addresses
 from ..apply.commands import run_command
 from ..apply.files import read_bytes, write_file
 from ..apply.listeners import Listener, listeners
+from ..apply.scratch import scratch
 from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import images
 from ..nodes.servers import TFTP_ON_WEB, image_server, network_of, tftp_directory, tftpserver
@@ -198,15 +198,12 @@ class NginxPlan:
         Raises SiteError for what it refuses, for a main file that does not read drop-ins, and where somebody else has the name.
         """
         directory, name = os.path.split(self.path)
-        stage = tempfile.mkdtemp(prefix="statelite-nginx-")
-        try:
+        with scratch("nginx") as stage:
             os.chmod(stage, 0o755)
             shutil.copytree(directory, stage, symlinks=True, dirs_exist_ok=True)
             write_file(os.path.join(stage, name), self.text.encode())
             command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", TEST, "nginx", stage, directory, self.main]
             said = run_command(command, limit=LIMIT, mend="Correct the line that nginx names; nothing was changed", name="nginx")
-        finally:
-            shutil.rmtree(stage)
         if f"# configuration file {self.path}:" not in said:
             what = f"does not read {directory}/*.conf"
             raise SiteError.of(self.main, what, f"Have its http block include {directory}/*.conf, or name another path")

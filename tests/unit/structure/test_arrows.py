@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from .house import CORE, MODULES, ROOMS, file_of, imports, modules, own, python_files, reached, room
@@ -75,3 +77,10 @@ def test_the_answer_service_opens_no_database() -> None:
     assert {other for path in python_files(CORE / "answer") for other in imports(path) if other.split(".")[0] == "sqlite3"} == set()
     loaded = {other for path in python_files(CORE / "answer") for other in reached(path)}
     assert "tables/store.py" not in loaded
+
+
+def test_a_directory_to_work_in_is_one_that_the_next_run_removes_after_a_kill() -> None:
+    named = [
+        path for path in python_files(CORE) if re.search(r"\b(TemporaryDirectory|NamedTemporaryFile|mkdtemp)\b", path.read_text("utf-8"))
+    ]
+    assert {str(path.relative_to(CORE)) for path in named} == {"apply/files.py", "apply/scratch.py"}

@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ...apply.commands import run_command
 from ...apply.files import read_bytes
 from ...apply.removal import remove_tree
+from ...apply.scratch import LARGE, scratch
 from ...errors import Fault
 from ..mounts import alone
 from ..pkglist import Pass
@@ -258,9 +258,9 @@ class Apt:
 
     def candidates(self) -> dict[str, str]:
         """Return the packages and versions that the repositories would give now, all lists in one run."""
-        with tempfile.TemporaryDirectory(prefix="statelite-candidates-", dir="/var/tmp") as scratch:
+        with scratch("candidates", LARGE) as work:
             arguments = [*self.arguments(everything=True), "--simulate", "--verbose"]
-            command = self._command(os.path.join(scratch, "root"), arguments, self._other_sources(scratch))
+            command = self._command(os.path.join(work, "root"), arguments, self._other_sources(work))
             text = run_command(
                 ["sh", "-c", 'exec "$@" 2>&1', "sh", *command],
                 limit=self.order.limit,

@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Collection, Sequence
 
 from ...apply.commands import run_command
 from ...apply.removal import remove_tree
 from ...apply.root import Root
+from ...apply.scratch import LARGE, scratch
 from ..mounts import beside_chroot
 from ..tree import TreeFile, drop, put
 from .apt import ARCHITECTURES, Apt
@@ -129,7 +129,7 @@ class AptEditor(Apt):
         words = self._words(rootimg, wish)
         if not words:
             return []
-        with tempfile.TemporaryDirectory(prefix="statelite-packages-", dir="/var/tmp") as work:
+        with scratch("packages", LARGE) as work:
             environment = self._prepare(work, rootimg, f"{work}/archives")
             said = run_command(["apt-get", "--simulate", *words], limit=self.order.limit, mend=MEND, environment=environment)
         return foreseen(said)

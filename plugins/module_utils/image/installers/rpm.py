@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from ...apply.removal import remove_tree
+from ...apply.scratch import LARGE, scratch
 from ...errors import Fault
 from ..pkglist import Pass
 from ..sources import parse_source
@@ -92,13 +92,13 @@ class RpmInstaller:
     def candidates(self) -> dict[str, str]:
         """Return the packages and versions that the repositories would give now, all lists in one run; changes nothing."""
         order = self.order
-        with tempfile.TemporaryDirectory(prefix="statelite-candidates-", dir="/var/tmp") as scratch:
+        with scratch("candidates", LARGE) as work:
             repos = repositories(self.sources)
-            self.prepare(scratch, self._with_others(repos, scratch) if order.others.passes else repos)
-            root = os.path.join(scratch, "root")
+            self.prepare(work, self._with_others(repos, work) if order.others.passes else repos)
+            root = os.path.join(work, "root")
             os.mkdir(root)
             install, exclude = order.at_once
-            found = self.solve(root, scratch, [*install, *self.pinned()], exclude)
+            found = self.solve(root, work, [*install, *self.pinned()], exclude)
         return {name: version for name, version in found.items() if name not in order.remove}
 
     def installed(self, rootimg: str) -> dict[str, str]:

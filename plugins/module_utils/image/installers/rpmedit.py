@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -19,6 +18,7 @@ from xml.etree import ElementTree
 from ...apply.commands import last_lines
 from ...apply.removal import remove_tree
 from ...apply.root import Root
+from ...apply.scratch import LARGE, scratch
 from ...errors import SiteError
 from ..pkglist import Pass
 from .dnf import Dnf
@@ -85,7 +85,7 @@ class RpmEditor(RpmInstaller):
                 return []
         elif not (install or newer or wish.everything):
             return []
-        with tempfile.TemporaryDirectory(prefix="statelite-packages-", dir="/var/tmp") as work:
+        with scratch("packages", LARGE) as work:
             root = os.path.join(work, "root")
             self._copy_database(rootimg, root)
             if wish.state == ABSENT:
@@ -95,15 +95,15 @@ class RpmEditor(RpmInstaller):
             found = self.ask(root, work, install, newer, wish.everything, there)
         return sorted(found, key=lambda change: change.name)
 
-    def _copy_database(self, rootimg: str, scratch: str) -> None:
+    def _copy_database(self, rootimg: str, beside: str) -> None:
         """Make a root that has nothing but the packages' database and what chooses streams of modules."""
         with Root(rootimg) as root:
             for path in (self.tool.place, MODULES):
                 place = rootimg + root.resolve(path)
                 if os.path.isdir(place):
-                    shutil.copytree(place, scratch + path, symlinks=True)
+                    shutil.copytree(place, beside + path, symlinks=True)
                 else:
-                    os.makedirs(scratch + path)
+                    os.makedirs(beside + path)
 
     def carry_out(self, rootimg: str, wish: Wish) -> list[str]:
         """Change the packages of the tree `rootimg`, which nobody uses, and return warnings."""

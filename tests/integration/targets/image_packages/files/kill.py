@@ -11,15 +11,18 @@ every listed file, and the next run leaves the tree that an undisturbed run leav
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.removal import mounts_under
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.scratch import LARGE, PREFIX
 from ansible_collections.diskless.statelite.plugins.module_utils.edit.difference import survey
 from ansible_collections.diskless.statelite.plugins.module_utils.edit.image_packages import SPEC, read_and_plan
 
@@ -62,6 +65,20 @@ def workers(directory: Path) -> list[str]:
     return found
 
 
+def abandoned() -> list[Path]:
+    """Return the directories of runs that were killed while they asked the repositories."""
+    found = []
+    for path in Path(LARGE).glob(f"{PREFIX}packages-*"):
+        with suppress(OSError):
+            held = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                found.append(path)
+            finally:
+                os.close(held)
+    return found
+
+
 def main() -> None:
     directory, site, count = Path(sys.argv[1]).resolve(), sys.argv[2], int(sys.argv[3])
     rootimg = (directory / "image/current/rootimg").resolve()
@@ -70,6 +87,7 @@ def main() -> None:
     change(site, "present")
     whole = time.monotonic() - began
     wanted = looks(rootimg)
+    asking: list[Path] = []
     for number in range(count):
         change(site, "absent")
         worker = subprocess.Popen([sys.executable, __file__, str(directory), site, "change"], stdout=subprocess.DEVNULL)
@@ -87,7 +105,10 @@ def main() -> None:
         left = [*mounts_under(str(directory)), *workers(directory)]
         if left:
             raise SystemExit(f"kill {number} after {moment:.2f} s left {left}")
+        asking = [*asking, *abandoned()]
         change(site, "present")
+        if any(path.exists() for path in asking):
+            raise SystemExit(f"kill {number} after {moment:.2f} s: of {asking} the next run left some")
         now = looks(rootimg)
         if now != wanted:
             differ = sorted(path for path in {*now, *wanted} if now.get(path) != wanted.get(path))
@@ -96,6 +117,7 @@ def main() -> None:
         if staged or (rootimg.parent / ".liteimg/edit.json").exists():
             raise SystemExit(f"kill {number} after {moment:.2f} s: {staged or 'the journal'} is left")
         print(f"kill {number} after {moment:.2f} of {whole:.2f} s: mended")
+    print(f"{len(asking)} of {count} were killed while they asked the repositories")
 
 
 if __name__ == "__main__":
