@@ -136,6 +136,23 @@ def nodetype_changes(site: Site, images: Mapping[str, str]) -> list[Change]:
     return changes
 
 
+def _asked(site: Site, noderange: str, state: str) -> tuple[State, list[str]]:
+    """Return the state and the nodes that are asked for; raises SiteError with what is wrong with both."""
+    try:
+        asked = parse_state(state)
+    except SiteError as error:
+        raise SiteError(*error.faults, *_range_faults(site, noderange)) from error
+    return asked, expand(site, noderange, read_names)
+
+
+def _range_faults(site: Site, noderange: str) -> list[Fault]:
+    try:
+        expand(site, noderange, read_names)
+    except SiteError as error:
+        return list(error.faults)
+    return []
+
+
 def plan(
     site: Site,
     database: str,
@@ -154,8 +171,7 @@ def plan(
 
     Raises SiteError with every fault of every node and image.
     """
-    asked = parse_state(state)
-    nodes = expand(site, noderange, read_names)
+    asked, nodes = _asked(site, noderange, state)
     if asked.reboot:
         warn("reboot4deploy is not used: the boot files are the same without it")
     once = once or Once()
@@ -223,7 +239,10 @@ def _first(planner: Planner, site: Site, text: str, once: Once) -> tuple[Planner
 def _noted(planner: Planner, asked: State, nodes: list[str], images: Mapping[str, str]) -> dict[str, dict[str, Any] | None]:
     """Have the planner note what every node is to boot; return what the module says about each."""
     if asked.kind == "image":
-        return {node: planner.boots(node, name, asked.provmethod) for node, name in images.items()}
+        for node in nodes:
+            if node not in images:
+                planner.without_image(node)
+        return {node: planner.boots(node, images[node], asked.provmethod) for node in nodes if node in images}
     if asked.kind == SHELL:
         return {node: planner.shell(node) for node in nodes}
     return {node: planner.local(node, asked.kind) for node in nodes}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from ..apply.generations import KERNEL
+from ..apply.generations import KERNEL, Generation
 from ..apply.signing import Keys
 from ..errors import Fault, SiteError
 from ..nodes.identity import machine_id
@@ -23,7 +23,7 @@ from .bootfiles import BootFiles
 from .bootset import BootSet, boot_set
 from .checks import Checks
 from .genesis import LABEL, arch_of, genesis, genesis_line
-from .kernel_args import Word, kernel_words, line_of
+from .kernel_args import Root, Word, kernel_words, line_of
 from .method import OFFLINE, SHELL, Boots, Method, NodeFiles, Target, Web
 from .pairs import Pair
 from .yaboot import SHIPPED, Yaboot, own_loader
@@ -117,6 +117,8 @@ class Planner:
         declared = boot.image if boot else find_image(self.site, name)
         self.faults += self.checks.node(node, method, declared.osarch if declared else "", name, files.tftpdir)
         if boot is None or method is None:
+            if declared:
+                self._note_faults_of_line(node, boot.root if boot else Root(declared, Generation(declared.rootimgdir, None)))
             return None
         try:
             lines = self._lines(node, method, boot, stopping)
@@ -139,6 +141,18 @@ class Planner:
         boots = Boots(state, kernel, initrd, method.line(main), stub=boot.stub, lines=lines)
         told = self._note(Wanted(node, method, files, boot.image.osarch, partial(_booted, method, boots)), state)
         return {**told, "image": boot.image.name, "generation": boot.generation.number}
+
+    def without_image(self, node: str) -> None:
+        """Note what else a node lacks to boot, of which nobody knows the image."""
+        method = self.checks.method(node, self.faults)
+        self.faults += self.checks.node(node, method, "", "", self.files(node).tftpdir)
+
+    def _note_faults_of_line(self, node: str, root: Root) -> None:
+        """Note what is wrong with the kernel line of a node that can't boot for other reasons, so that all is told at once."""
+        try:
+            kernel_words(self.site, node, root)
+        except SiteError as error:
+            self.faults.extend(error.faults)
 
     def _note(self, wanted: Wanted, state: str) -> dict[str, Any]:
         self._wanted.append(wanted)
