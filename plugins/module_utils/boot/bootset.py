@@ -114,7 +114,7 @@ def boot_set(image: Image, provmethod: str | None, warn: Callable[[str], None], 
     faults: list[Fault] = []
     generation = current(image.rootimgdir) or Generation(image.rootimgdir, None)
     stateless = "netboot" in (image.provmethod, provmethod)
-    root = _root(generation, image, stateless, faults)
+    root = _root(generation, image, stateless, faults)._replace(partitioned=_partitions(image, warn))
     in_memory = stateless or image.column("rootfstype") == "ramdisk"
     initrd = IN_MEMORY if in_memory else INITRD
     sources = {name: os.path.join(generation.path, name) for name in (KERNEL, initrd)}
@@ -133,6 +133,21 @@ def boot_set(image: Image, provmethod: str | None, warn: Callable[[str], None], 
     below = f"xcat/osimage/{image.name}"
     pair = Pair(below if generation.number is None else f"{below}/{generation.number}", sources)
     return BootSet(root, pair, initrd, _has_stub(sources[KERNEL]) and not image.osvers.startswith("sles11"))
+
+
+def _partitions(image: Image, warn: Callable[[str], None]) -> bool:
+    """Return whether the file that linuximage.partitionfile names is in effect: a script (`s:FILE`), or a file that says enable=yes."""
+    written = image.column("partitionfile")
+    kind, colon, path = written.partition(":")
+    path = path if colon and kind == "s" else written
+    if not path:
+        return False
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return path != written or "enable=yes" in stream.read()
+    except OSError as error:
+        warn(f"osimage {image.name}: its partitionfile {path} cannot be read ({error.strerror}), so no disks are divided by it")
+        return False
 
 
 def _has_stub(kernel: str) -> bool:

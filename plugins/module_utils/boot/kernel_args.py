@@ -61,7 +61,7 @@ class Root(NamedTuple):
     """What a node of an image boots into: `packed` is the file that it fetches, None where the NFS server has the tree.
 
     The `digest` of that file, as `sha256:<hex>`, is in the line where it is known. `stateless` says that the file is the tree
-    without its layout, whatever the image is for.
+    without its layout, whatever the image is for; `partitioned` that linuximage.partitionfile has the original's client divide disks.
     """
 
     image: Image
@@ -69,6 +69,7 @@ class Root(NamedTuple):
     packed: str | None = None
     digest: str | None = None
     stateless: bool = False
+    partitioned: bool = False
 
     @property
     def statelite(self) -> bool:
@@ -307,6 +308,9 @@ def _words(site: Site, node: str, root: Root, facing: str | None) -> Iterator[Wo
         yield Word("selinux=0", f"osimage.osvers of image {image.name}")
     for text in _dump(image, server):
         yield Word(text, f"linuximage.dump of image {image.name}")
+    if root.partitioned and not DEBIAN.match(image.osvers):
+        word = f"PARTITION{'' if root.statelite else '_DOMOUNT'}_{'SLES' if SUSE.match(image.osvers) else 'RH'}"
+        yield Word(word, f"linuximage.partitionfile of image {image.name}")
     if root.statelite and (mntopts or not SUSE.match(image.osvers)):
         yield Word(f"MNTOPTS={mntopts}", where or "statelite.mntopts, not set")
     if not NO_DRACUT.match(image.osvers):

@@ -130,6 +130,7 @@ class Planner:
         if boot.image.name not in files.pairs:
             rootimgdir = boot.image.rootimgdir
             files.watched += [os.path.join(rootimgdir, "current"), rootimgdir, boot.generation.rootimg]
+            files.watched += [boot.image.column("partitionfile").removeprefix("s:")] if boot.image.column("partitionfile") else []
         files.pairs[boot.image.name] = boot.pair
         loader = method.loader(boot.image.osarch)
         if loader:

@@ -24,7 +24,7 @@ from .bootfiles import BootFiles
 from .record import record_path
 
 NAME = "boot-files.seen"
-RULES = 1
+RULES = 2
 """To be raised whenever the same rows come to give other boot files."""
 
 COARSE = 5

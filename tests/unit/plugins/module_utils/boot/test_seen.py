@@ -183,4 +183,4 @@ def test_the_number_of_the_rules_is_raised_when_the_same_rows_come_to_other_boot
             text = os.readlink(path) if path.is_symlink() else path.read_bytes().decode() if path.is_file() else ""
             lines.append(f"{path} {text}")
         found.update("\n".join(lines).replace(str(server.root), "").encode())
-    assert (seen.RULES, found.hexdigest()[:16]) == (1, "af91ee39f1ba40e2")
+    assert (seen.RULES, found.hexdigest()[:16]) == (2, "af91ee39f1ba40e2")
