@@ -26,8 +26,7 @@ from ..tables.columns import Row
 from ..tables.store import DEFAULT_SITE, open_store
 from . import leases, linechanges, netboot
 from . import records as names
-from .hosts import Host, hosts, interfaces, networks, settings_faults
-from .netboot import is_in
+from .hosts import Host, hosts, interfaces, left_out, settings_faults, used_networks
 
 SPEC: dict[str, Any] = {
     "interfaces": {"type": "list", "elements": "str", "default": []},
@@ -100,7 +99,7 @@ def render(
     lines.append("enable-tftp")
     lines += [f"tftp-root={tftpdir},{name}" for name in params["interfaces"]] or [f"tftp-root={tftpdir}"]
     if params["dhcp"]:
-        used = [(network, row) for network, row in networks(site) if any(is_in(host.address, [network]) for host in found)]
+        used = used_networks(site, found)
         for network, row in used:
             lines += _network_lines(network, row, params["lease"])
         lines += netboot.lines(found, [network for network, _row in used], params["boot_file"], own, site.setting("httpport"))
@@ -278,8 +277,6 @@ def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> Dnsmas
     decided = plan(site, params, local_addresses(), named)
     for sentence in unread(decided.others, decided.path):
         warn(sentence)
-    known = {host.name for host in decided.found}
-    missing = [node for node in site.nodes() if node not in known] if params["dhcp"] else []
-    if missing:
-        warn(f"no DHCP for {', '.join(missing[:10])}{' ...' if len(missing) > 10 else ''}: no MAC, or no address in a declared network")
+    for sentence in left_out(site, decided.found) if params["dhcp"] else []:
+        warn(sentence)
     return decided

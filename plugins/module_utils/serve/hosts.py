@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Fault, raise_faults
+from ..errors import Fault, SiteError, raise_faults
 from ..nodes.interfaces import ADDRESS, NO_ADDRESS, boot_mac, colons, entries
-from ..nodes.servers import declared_networks, tftpserver
+from ..nodes.servers import XCATMASTER, declared_networks, resolve, tftpserver
+from ..nodes.site import split_list
 from .netboot import is_in, method_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ FILE = re.compile(r"[A-Za-z0-9_./-]+")
 SHORTEST = 120
 """dnsmasq gives no lease of less than two minutes."""
 
+SERVERS = ("gateway", "nameservers", "ntpservers", "logservers")
+"""Columns of the table networks that DHCP tells as addresses."""
+
+NO_SIXTH = "there is no DHCPv6 here, so such nodes need their addresses from a router or another server"
 SECONDS = {"": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -82,16 +87,76 @@ def networks(site: Site) -> list[tuple[ipaddress.IPv4Network, Row]]:
     return [(network, row) for network, row in declared_networks(site) if isinstance(network, ipaddress.IPv4Network)]
 
 
+def used_networks(site: Site, found: Sequence[Host]) -> list[tuple[ipaddress.IPv4Network, Row]]:
+    """Return the networks that hold some of the hosts, in table order, with the servers that their rows name as addresses.
+
+    Raises SiteError with every server that has none of IPv4, and every size of packets that is none.
+    """
+    faults: list[Fault] = []
+    used = [
+        (network, {**row, **_servers(site, row, faults)})
+        for network, row in networks(site)
+        if any(is_in(host.address, [network]) for host in found)
+    ]
+    raise_faults(faults)
+    return used
+
+
+def _servers(site: Site, row: Row, faults: list[Fault]) -> Row:
+    told: Row = {}
+    for column in SERVERS:
+        where = f"table networks, net {row.get('net')}, column {column}"
+        addresses = []
+        for name in split_list(row.get(column)):
+            try:
+                address = name if name == XCATMASTER else resolve(site, name, where)
+            except SiteError as error:
+                faults.extend(error.faults)
+                continue
+            if ":" in address:
+                what = f"'{name}' is at {address}, and DHCP tells nodes of an IPv4 network no such address"
+                faults.append(Fault(where, what, "Name it by an IPv4 address, or leave it out"))
+            addresses.append(address)
+        told[column] = ",".join(addresses)
+    mtu = row.get("mtu") or ""
+    if mtu and not (mtu.isdecimal() and 68 <= int(mtu) <= 65535):
+        faults.append(
+            Fault(f"table networks, net {row.get('net')}, column mtu", f"'{mtu}' is no size of packets", "Write bytes, such as 1500")
+        )
+    return told
+
+
+def left_out(site: Site, found: Sequence[Host]) -> list[str]:
+    """Return what a person should know of nodes and networks that get no addresses by DHCP."""
+    known = {host.name for host in found}
+    missing = [node for node in site.nodes() if node not in known]
+    sixth = [node for node in missing if ":" in (site.address(node) or "")]
+    rest = [node for node in missing if node not in set(sixth)]
+    told = [
+        f"table networks, net {row.get('net')}: {NO_SIXTH}"
+        for network, row in declared_networks(site)
+        if network.version != 4 and (row.get("mgtifname") or any(is_in(site.address(node) or "", [network]) for node in sixth))
+    ]
+    if sixth:
+        told.append(f"no DHCP for {_some(sixth)}, whose addresses are of IPv6: {NO_SIXTH}")
+    return told + ([f"no DHCP for {_some(rest)}: no MAC, or no address in a declared network"] if rest else [])
+
+
+def _some(nodes: Sequence[str]) -> str:
+    return f"{', '.join(nodes[:10])}{' ...' if len(nodes) > 10 else ''}"
+
+
 def hosts(site: Site, own: Sequence[str]) -> list[Host]:
     """Return every interface of a node that has an IPv4 address in a declared network.
 
-    Raises SiteError with every address that two of them have.
+    Raises SiteError with every address that two of them have, and every server of boot files that DHCP has no words for.
     """
     nets = [network for network, _row in networks(site)]
     here = set(own)
     found: list[Host] = []
     faults: list[Fault] = []
     taken: dict[str, str] = {}
+    sixth: dict[str, list[str]] = {}
     for node in site.nodes():
         boot = boot_mac(site, node)
         for mac, written in entries(site, node):
@@ -102,11 +167,16 @@ def hosts(site: Site, own: Sequence[str]) -> list[Host]:
             if address is None or not is_in(address, nets):
                 continue
             server = tftpserver(site, node)
+            if ":" in server and server not in here:
+                sixth.setdefault(server, []).append(node)
             host = Host(colons(mac), address, name, "" if server in here or not here else server, method_of(site, node), server)
             for thing in (host.mac, host.address):
                 other = taken.setdefault(thing, name)
                 if other != name:
                     faults.append(Fault(f"nodes {other} and {name}", f"both have {thing}", "Give each its own in the tables mac and hosts"))
             found.append(host)
+    what = "their boot files are on {}, and DHCP tells nodes with IPv4 addresses of IPv4 servers only"
+    mend = "Set noderes.tftpserver to that server's IPv4 address"
+    faults += [Fault(f"nodes {_some(list(dict.fromkeys(nodes)))}", what.format(server), mend) for server, nodes in sixth.items()]
     raise_faults(faults)
     return sorted(found, key=lambda host: (ipaddress.ip_address(host.address), host.mac))

@@ -23,7 +23,7 @@ from ..nodes.servers import own_view
 from ..nodes.site import Site
 from ..tables.store import DEFAULT_SITE, open_store
 from . import keaconfig, keadaemon, leases, linechanges
-from .hosts import Host, hosts, interfaces, settings_faults
+from .hosts import Host, hosts, interfaces, left_out, settings_faults
 from .keaforeign import Foreign
 
 SPEC: dict[str, Any] = {
@@ -230,8 +230,6 @@ def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> KeaPla
                 warn(f"{place}: {path} is not looked through; look there yourself for reservations and pools with addresses of our nodes")
         if not said.keeps_leases_in_file():
             warn(f"{decided.main}: leases are kept in a database; end those of removed nodes there")
-    known = {host.name for host in decided.found}
-    missing = [node for node in site.nodes() if node not in known]
-    if missing:
-        warn(f"no DHCP for {', '.join(missing[:10])}{' ...' if len(missing) > 10 else ''}: no MAC, or no address in a declared network")
+    for sentence in left_out(site, decided.found):
+        warn(sentence)
     return decided

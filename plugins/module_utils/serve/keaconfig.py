@@ -15,7 +15,7 @@ from ..errors import Fault, SiteError
 from ..nodes.servers import XCATMASTER
 from ..nodes.site import split_list
 from . import netboot
-from .hosts import Host, networks, seconds
+from .hosts import Host, seconds, used_networks
 from .netboot import is_in
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def pieces(site: Site, found: Sequence[Host], own: Sequence[str], lease: str, bi
 
     Raises SiteError with every network whose servers are not known.
     """
-    nets = [(network, row) for network, row in networks(site) if any(is_in(host.address, [network]) for host in found)]
+    nets = used_networks(site, found)
     kinds = {host: kind_of(host, own, [network for network, _row in nets]) for host in found}
     faults: list[Fault] = []
     subnets = []

@@ -152,7 +152,7 @@ def _tags(loader: Loader) -> str:
     return ipxe + (f",tag:{loader.machine}" if loader.machine else "")
 
 
-def is_in(address: str, networks: Iterable[ipaddress.IPv4Network]) -> bool:
+def is_in(address: str, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
     """Return whether one of the networks holds an address."""
     try:
         own = ipaddress.ip_address(address)

@@ -5,12 +5,25 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 
 from . import rules
 from .columns import CellRule, Column, Problem, Row, Table
 
 POLICY_RULES = ("allow", "accept", "trusted", "deny")
+
+
+def _network_rule(row: Row) -> Iterable[tuple[str, str, str]]:
+    net, mask = row.get("net") or "", row.get("mask") or ""
+    if not net or not mask or rules.network(net) or rules.netmask(mask):
+        return
+    try:
+        ipaddress.ip_network(f"{net}/{mask.lstrip('/')}", strict=False)
+    except ValueError:
+        mend = "Write a length such as /64" if ":" in net else "Write a mask such as 255.255.255.0, or a length up to /32"
+        yield "mask", f"{mask!r} is no mask of {net}", mend
+
 
 NETWORKS = Table(
     "networks",
@@ -36,6 +49,7 @@ NETWORKS = Table(
     ),
     ("net", "mask"),
     "The networks that nodes boot in.",
+    _network_rule,
 )
 
 

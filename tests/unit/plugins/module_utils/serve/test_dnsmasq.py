@@ -138,7 +138,8 @@ def test_dnsmasq_accepts_the_file_and_a_second_run_changes_nothing(tmp_path: Pat
 
 
 def test_a_file_that_dnsmasq_refuses_is_never_put_in_place(tmp_path: Path) -> None:
-    decided = planned(tmp_path, {"networks": [{**TABLES["networks"][0], "gateway": "no.address"}]})
+    (tmp_path / "dnsmasq.conf").write_text("no-such-word\n")
+    decided = planned(tmp_path)
     with pytest.raises(SiteError, match="dnsmasq: ended with status"):
         decided.apply()
     assert not Path(decided.path).exists()
