@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from converge import ask
@@ -14,6 +15,9 @@ from qemu import Node
 
 IMAGE = "debian12-compute"
 PACKED_AS = {"image": IMAGE, "method": "cpio", "compress": "zstd"}
+UNPACKED_AS = {"image": IMAGE, "method": "tar", "compress": "zstd"}
+LAYERED_AS = {"image": IMAGE, "method": "squashfs"}
+"""Stays packed in the node's memory: below a volatile layer for a stateless node, the root itself for a statelite one."""
 BOOT_LIMIT = 900
 ROOTLIMIT = 720
 """Megabytes that the stateless node's root may take: less than half of its memory, which is what it would be otherwise."""
@@ -21,6 +25,7 @@ SPOOL = "/var/spool/statelite/reports"
 FETCHED = r"fetching http://10\.77\.0\.1:80/\S+/generations/(\d+)/(rootimg\S+)"
 QUESTIONS = {
     "root": "findmnt --noheadings --output FSTYPE,OPTIONS / | tr ',' ' '",
+    "room": "df --block-size=M --output=size / | tail -n 1",
     "state": "systemctl is-system-running; systemctl --failed --no-legend --plain",
     "name": 'echo "$(id -un)@$(hostname)"; cat /etc/hostname',
     "machine-id": "cat /etc/machine-id",
@@ -33,13 +38,22 @@ QUESTIONS = {
 
 
 def both_boot(lab: Lab) -> None:
-    """One node boots the image stateless, the other one as statelite with its root in memory, side by side."""
+    """One node boots the image stateless, the other one as statelite with its root in memory, side by side; then both from a squashfs."""
     stateless_is_set(lab, lab.second)
     statelite_is_set(lab, lab.first)
     for node in lab.nodes:
         node.start()
     stateless_is_up(lab, lab.second)
     statelite_is_up(lab, lab.first)
+    for node in lab.nodes:
+        node.stop()
+    lab.box.command("apt-get install --yes --quiet squashfs-tools", limit=120)
+    stateless_is_set(lab, lab.second, LAYERED_AS)
+    statelite_is_set(lab, lab.first, LAYERED_AS)
+    for node in lab.nodes:
+        node.start()
+    stateless_is_up(lab, lab.second, "overlay")
+    statelite_is_up(lab, lab.first, "squashfs")
 
 
 def stateless_boots(lab: Lab, node: Node) -> None:
@@ -49,29 +63,31 @@ def stateless_boots(lab: Lab, node: Node) -> None:
     stateless_is_up(lab, node)
 
 
-def stateless_is_set(lab: Lab, node: Node) -> None:
+def stateless_is_set(lab: Lab, node: Node, packed_as: Mapping[str, str] = PACKED_AS) -> None:
     """Pack the statelite image for stateless nodes, twice, and have the node boot it next."""
-    with lab.progress.stage(f"the image is packed for stateless nodes, and nodeset has {node.name} boot it", lab.run / "modules.log"):
+    form = packed_as["method"]
+    with lab.progress.stage(f"the image is packed as {form} for stateless nodes, and {node.name} is to boot it", lab.run / "modules.log"):
         # The role image installs them where an image is for such nodes; this one is for others too.
         lab.box.command("apt-get install --yes --quiet cpio zstd", limit=120)
-        packed = ask(lab.box, "packimage", PACKED_AS)
-        again = ask(lab.box, "packimage", PACKED_AS)
-        row = ask(lab.box, "osimage_info", {"imagename": [IMAGE]})["rows"][0]
-        limited = dict(row["linux"], addkcmdline=f"{row['linux']['addkcmdline']} rootlimit={ROOTLIMIT}m")
-        ask(lab.box, "osimage", {"rows": [dict(row, linux=limited)]})
+        row = dict(ask(lab.box, "osimage_info", {"imagename": [IMAGE]})["rows"][0], rootfstype="nfs")
+        words = row["linux"]["addkcmdline"].split()
+        limited = " ".join([*(word for word in words if not word.startswith("rootlimit=")), f"rootlimit={ROOTLIMIT}m"])
+        ask(lab.box, "osimage", {"rows": [dict(row, linux=dict(row["linux"], addkcmdline=limited))]})
+        packed = ask(lab.box, "packimage", packed_as)
+        again = ask(lab.box, "packimage", packed_as)
         ask(lab.box, "nodeset", {"noderange": node.name, "state": f"netboot={IMAGE}"})
     seen = f"{packed['excluded_files'] > 0}, packed again: {again['changed']}"
     lab.saw("packimage leaves out what the exclude list says, and a second run nothing", "mn1", seen, "True, packed again: False")
 
 
-def stateless_is_up(lab: Lab, node: Node) -> None:
-    """Wait until the stateless node is up, and note as facts what it is."""
+def stateless_is_up(lab: Lab, node: Node, kind: str = "tmpfs") -> None:
+    """Wait until the stateless node is up, and note as facts what it is; its root is a file system of this kind."""
     with lab.progress.stage(f"{node.name} boots from memory", node.console):
         done = lab.talk.wait_until_up(node, BOOT_LIMIT)
         said = lab.talk.ask(node, QUESTIONS)
     name = node.name
-    wanted = rf"tmpfs\s+rw .*\bsize={ROOTLIMIT * 1024}k\b.*"
-    lab.saw("stateless: the root is a file system in memory, with rootlimit", name, said["root"], wanted)
+    lab.saw("stateless: the root is a file system in memory", name, said["root"], rf"{kind}\s+rw .*")
+    lab.saw("stateless: it has the room that rootlimit says", name, said["room"], f"{ROOTLIMIT}M")
     lab.saw("stateless: systemctl is-system-running; failed units (none)", name, said["state"], "running")
     lab.saw("stateless: its login, its name and its own file of that", name, said["name"], f"root@{name}\n{name}")
     lab.saw("stateless: its machine-id", name, said["machine-id"], r"[0-9a-f]{32}")
@@ -91,22 +107,23 @@ def stateless_is_up(lab: Lab, node: Node) -> None:
     lab.saw("stateless: no entry is carried out", name, done[4], "0")
 
 
-def statelite_is_set(lab: Lab, node: Node) -> None:
+def statelite_is_set(lab: Lab, node: Node, packed_as: Mapping[str, str] = UNPACKED_AS) -> None:
     """Let the image's root be in memory, pack it as it is laid out, and have the node boot it."""
-    with lab.progress.stage(f"the image is packed as it is laid out, and nodeset has {node.name} boot it", lab.run / "modules.log"):
+    form = packed_as["method"]
+    with lab.progress.stage(f"the image is packed as {form} as it is laid out, and {node.name} is to boot it", lab.run / "modules.log"):
         row = dict(ask(lab.box, "osimage_info", {"imagename": [IMAGE]})["rows"][0], rootfstype="ramdisk")
         ask(lab.box, "osimage", {"rows": [row]})
-        ask(lab.box, "packimage", {"image": IMAGE, "method": "tar", "compress": "zstd"})
+        ask(lab.box, "packimage", packed_as)
         ask(lab.box, "nodeset", {"noderange": node.name, "state": f"statelite={IMAGE}"})
 
 
-def statelite_is_up(lab: Lab, node: Node) -> None:
-    """Wait until the statelite node is up, and note as facts what it is."""
+def statelite_is_up(lab: Lab, node: Node, kind: str = "tmpfs") -> None:
+    """Wait until the statelite node is up, and note as facts what it is; its root is a file system of this kind."""
     with lab.progress.stage(f"{node.name} boots as statelite from memory", node.console):
         done = lab.talk.wait_until_up(node, BOOT_LIMIT)
         said = lab.talk.ask(node, QUESTIONS)
     name = node.name
-    lab.saw("root in memory: a file system in memory, read-only", name, said["root"], r"tmpfs\s+ro .*")
+    lab.saw("root in memory: a file system in memory, read-only", name, said["root"], rf"{kind}\s+ro .*")
     lab.saw("root in memory: systemctl is-system-running; failed units (none)", name, said["state"], "running")
     lab.saw("root in memory: it refuses a write", name, said["write"], r"(?!.*WRITTEN).*Read-only file system.*")
     mounts = said["nfs"].split()
