@@ -9,7 +9,7 @@ import json
 import socket
 import sys
 
-LIMIT = 20
+LIMIT = 120
 """Seconds for an answer."""
 
 

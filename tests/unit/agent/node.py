@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.diskless.statelite.plugins.module_utils.answer.server import Limits
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.entry import entries_for
 from ansible_collections.diskless.statelite.plugins.module_utils.lite.treeplan import Wanted, plan_tree
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
@@ -127,7 +128,7 @@ class Node:
 
     def answering(self, port: int = 0) -> Answering:
         """Return the answer service of this site, not yet started."""
-        return Answering(self.snapshot, self.work / "spool", self.pki, port)
+        return Answering(self.snapshot, self.work / "spool", self.pki, port, Limits())
 
     def begin(self, port: int, words: str = "", paths: Sequence[str] = (), quick: bool = True) -> subprocess.Popen[bytes]:
         """Start a boot; `quick` turns the agent's waits into hundredths of a second."""
@@ -163,7 +164,7 @@ class Node:
         with open(boot / "start", "wb") as errors:
             return subprocess.Popen(command, env=environment, stdout=errors, stderr=subprocess.STDOUT, start_new_session=True)
 
-    def finish(self, process: subprocess.Popen[bytes], limit: float = 60) -> Boot:
+    def finish(self, process: subprocess.Popen[bytes], limit: float = 240) -> Boot:
         """Wait for a boot begun before; one that does not end within `limit` seconds is ended with all its children."""
         try:
             process.wait(limit)
@@ -214,8 +215,8 @@ class Boot:
         return {item["path"]: item for item in json.loads(self.text("seen") or "[]")}
 
 
-def wait_for(condition: Any, limit: float = 20) -> None:
-    """Wait until `condition()` holds."""
+def wait_for(condition: Any, limit: float = 120) -> None:
+    """Wait until `condition()` holds; `limit` is for a machine that is slow and busy."""
     end = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"

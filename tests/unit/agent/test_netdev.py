@@ -21,6 +21,6 @@ def test_the_root_comes_by_the_interface_that_the_tables_name(tmp_path: Path, wo
     script.write_text(CMDLINE.replace('"$AGENT/statelite-cmdline.sh"', str(tmp_path / "cmdline.sh")))
     (tmp_path / "cmdline.sh").write_text(hook.replace("/etc/cmdline.d", str(tmp_path)))
     environment = {"PATH": "/usr/bin:/bin", "WORDS": words}
-    subprocess.run(["sh", str(script)], env=environment, check=True, timeout=10)
+    subprocess.run(["sh", str(script)], env=environment, check=True, timeout=120)
     made = tmp_path / "96statelite.conf"
     assert (made.read_text().strip() if made.exists() else "") == written

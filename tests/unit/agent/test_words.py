@@ -30,7 +30,7 @@ def run(work: Path, script: str, *unshared: str) -> str:
     """Run a script that has sourced words.sh in namespaces of its own; return what it prints."""
     environment = {"PATH": f"{work}/bin:/usr/sbin:/usr/bin:/sbin:/bin", "WORK": str(work), "AGENT": str(AGENT)}
     command = ["unshare", "--mount", *unshared, "sh", "-c", PREPARE + textwrap.dedent(script)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=30).stdout
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
 @pytest.mark.parametrize(
@@ -201,5 +201,5 @@ echo "$root"
 )
 def test_the_documents_nfsroot_becomes_dracuts_root_and_a_contradiction_is_refused(words: str, root: str) -> None:
     environment = {"PATH": "/usr/bin:/bin", "WORDS": words, "AGENT": str(AGENT)}
-    said = subprocess.run(["sh", "-c", CMDLINE], env=environment, capture_output=True, text=True, check=False, timeout=10)
+    said = subprocess.run(["sh", "-c", CMDLINE], env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert said.stdout.startswith(root) if root == "die: " else said.stdout.strip() == root

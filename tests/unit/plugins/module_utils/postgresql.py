@@ -42,7 +42,7 @@ local replication all trust
 OTHERS = "FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
 PASSWORD = "geheim-17"
 PRIMARY, STANDBY = 5432, 5433
-SOON = 20.0
+SOON = 120.0
 
 
 def programs() -> Path:

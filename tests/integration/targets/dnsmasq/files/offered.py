@@ -1,7 +1,7 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the real dnsmasq in a network namespace and print the address it offers to a card: DROP-IN LEASES MAC (run under unshare --net)."""
+"""Run the real dnsmasq in a network namespace and print the address it offers a card: DROP-IN LEASES MAC SECONDS (under unshare --net)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import sys
 import time
 
 SERVER, NODE = "statelite0", "statelite1"
-PATIENCE = 5.0
 
 
 def discover(mac: bytes) -> bytes:
@@ -27,9 +26,9 @@ def discover(mac: bytes) -> bytes:
     return b"\xff" * 6 + mac + b"\x08\x00" + head + udp
 
 
-def offer(card: socket.socket, mac: bytes) -> str:
-    """Return the address that the first offer to the card names, `none` when there is none."""
-    deadline = time.monotonic() + PATIENCE
+def offer(card: socket.socket, mac: bytes, patience: float) -> str:
+    """Return the address that the first offer to the card names, `none` when there is none in so many seconds."""
+    deadline = time.monotonic() + patience
     asked = 0.0
     while time.monotonic() < deadline:
         if time.monotonic() - asked > 1:
@@ -47,7 +46,7 @@ def offer(card: socket.socket, mac: bytes) -> str:
 
 def main() -> None:
     """Make two ends of a wire, let dnsmasq answer on one and ask on the other."""
-    drop_in, leases, written = sys.argv[1:]
+    drop_in, leases, written, patience = sys.argv[1:]
     for words in (
         "link set lo up",
         f"link add {SERVER} type veth peer name {NODE}",
@@ -62,7 +61,7 @@ def main() -> None:
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as card:
             card.bind((NODE, 0))
             card.settimeout(0.2)
-            print(offer(card, bytes.fromhex(written.replace(":", ""))))
+            print(offer(card, bytes.fromhex(written.replace(":", "")), float(patience)))
     finally:
         daemon.terminate()
         daemon.wait()

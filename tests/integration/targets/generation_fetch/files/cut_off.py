@@ -3,17 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kill a fetch half-way and see that nothing of it is to be seen, and that the next one ends well: python cut_off.py OPTIONS.json COUNT
 
-OPTIONS.json holds the module's options. The stream is slowed, so that there is a half-way.
+OPTIONS.json holds the module's options. The stream stops at a byte that nobody chose until the fetch is killed, so every one is half-way.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ansible_collections.diskless.statelite.plugins.module_utils.image import fetch
@@ -25,23 +25,24 @@ def plan(options: dict[str, object]) -> fetch.Fetch:
     return fetch.read_and_plan({**params, **options}, print)
 
 
-SLOWLY = """
-import subprocess, sys, time
-with subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE) as process:
-    while piece := process.stdout.read(1 << 16):
-        sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
-        time.sleep(0.02)
-sys.exit(process.returncode)
+PART = """
+import pathlib, random, subprocess, sys, time
+content = subprocess.run(sys.argv[2:], stdout=subprocess.PIPE, check=True).stdout
+sys.stdout.buffer.write(content[: random.randrange(1, len(content))])
+sys.stdout.buffer.flush()
+pathlib.Path(sys.argv[1]).touch()
+time.sleep(600)
 """
 
 
-def slowed(params: dict[str, object], known: str) -> list[str]:
-    """Return the ssh command with a reader behind it that takes its time."""
-    return [sys.executable, "-c", SLOWLY, *real(params, known)]
+def stopping(sign: Path) -> Callable[[dict[str, object], str], list[str]]:
+    """Return what gives the ssh command with a reader behind it that passes a part on, makes the file `sign` and goes no further."""
+    return lambda params, known: [sys.executable, "-c", PART, str(sign), *real(params, known)]
 
 
 real = fetch.ssh_command
+SOON = 120.0
+"""Seconds for what takes a moment, on a machine that does other things too."""
 
 
 def generations(place: Path) -> list[str]:
@@ -64,17 +65,17 @@ def working(place: Path) -> list[str]:
     return found
 
 
-def cut_off(options: dict[str, object], after: float, place: Path) -> bool:
-    """Start a fetch and kill it a while after its first byte came; return whether it was half-way."""
+def cut_off(options: dict[str, object], sign: Path) -> bool:
+    """Start a fetch and kill it when a part of it came; return whether it was half-way."""
+    sign.unlink(missing_ok=True)
     child = os.fork()
     if child == 0:
-        fetch.ssh_command = slowed
+        fetch.ssh_command = stopping(sign)
         plan(options).apply()
         os._exit(0)
-    deadline = time.monotonic() + 60
-    while not any(place.glob("generations/.*/*")) and time.monotonic() < deadline:
+    deadline = time.monotonic() + SOON
+    while not sign.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
-    time.sleep(after)
     os.kill(child, signal.SIGKILL)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
@@ -84,15 +85,14 @@ def main(options: dict[str, object], count: int, place: Path) -> None:
     before = generations(place)
     half_way = 0
     for number in range(count):
-        half_way += cut_off(options, random.uniform(0, 1.5), place)
-        for _attempt in range(50):
-            if not working(place):
-                break
+        half_way += cut_off(options, place.with_name("cut-off"))
+        ends = time.monotonic() + SOON
+        while working(place) and time.monotonic() < ends:
             time.sleep(0.05)
         if working(place) or generations(place) != before:
             sys.exit(f"cut off {number}: at work {working(place)}, to be seen {generations(place)}")
-    if not half_way:
-        sys.exit("no fetch was cut off half-way")
+    if half_way != count:
+        sys.exit(f"{half_way} of {count} were cut off half-way")
     due = plan(options)
     lines = due.lines()
     due.apply()

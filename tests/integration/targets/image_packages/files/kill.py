@@ -99,7 +99,7 @@ def main() -> None:
                 raise SystemExit(f"kill {number}: {gone} was missing")
         worker.send_signal(signal.SIGKILL)
         worker.wait()
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while workers(directory) and time.monotonic() < end:
             time.sleep(0.02)
         left = [*mounts_under(str(directory)), *workers(directory)]

@@ -21,10 +21,10 @@ import sys
 from ansible_collections.diskless.statelite.plugins.module_utils.answer.server import main
 sys.exit(main(sys.argv[1:]))
 """
-PATIENCE = 20.0
+PATIENCE = 120.0
 """Seconds until the service must listen."""
-SLOWEST = 10.0
-"""Seconds after which a node would have given up waiting for its answer."""
+SLOWEST = 30.0
+"""Seconds after which a node gives up waiting for its answer (service.sh)."""
 END = "<serverdone></serverdone>\n</xcatresponse>\n"
 
 Question = tuple[str, ...]

@@ -91,7 +91,7 @@ class Crowd:
         self.at_once = at_once
         self.context = ssl.create_default_context(cafile=str(pki / "ca.pem"))
 
-    def warm(self, client: Client, patience: float = 10.0) -> None:
+    def warm(self, client: Client, patience: float = 60.0) -> None:
         """Wait until the server gives its first answer."""
         ends = time.monotonic() + patience
         while self.run([client]).faults:

@@ -18,7 +18,8 @@ from pathlib import Path
 from ansible_collections.diskless.statelite.plugins.module_utils.answer import server
 from ansible_collections.diskless.statelite.plugins.module_utils.serve.certificate import SPEC, plan_certificate
 
-LIMITS = server.Limits(idle=2.0, request=5.0, handshake=2.0, sending=3.0)
+LIMITS = server.Limits(idle=2.0)
+"""As in use, but a client that keeps its connection open waits no longer than a test may take."""
 
 
 def make_pki(directory: Path) -> Path:
@@ -64,7 +65,7 @@ class Answering:
 
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
-        assert ready.wait(10)
+        assert ready.wait(60)
         return self
 
     async def _closed(self) -> None:
@@ -74,7 +75,7 @@ class Answering:
     def stop(self) -> None:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(10)
+            self._thread.join(60)
             self._loop = None
 
     def __enter__(self) -> Answering:

@@ -61,16 +61,16 @@ def test_what_no_xml_document_can_hold_is_refused_and_shown_as_a_question_mark(s
 
 def test_one_address_cannot_hold_every_connection(tmp_path, pki):
     publish(tmp_path / "site.json", SITE)
-    limits = server.Limits(idle=5, request=5, of_one_address=3)
+    limits = server.Limits(idle=60, of_one_address=3)
     with Answering(tmp_path / "site.json", tmp_path / "spool", pki, limits=limits) as service:
         held = [connect(service.port, pki) for _connection in range(3)]
         while service.service.open_connections < 3:
             time.sleep(0.01)
-        refused = connect(service.port, pki)
-        assert everything(refused) == ""
-        for each in (*held, refused):
+        newest = connect(service.port, pki)
+        assert everything(held[0]) == "", "who waits longest makes room"
+        for each in (*held, newest):
             each.close()
-        ends = time.monotonic() + 5
+        ends = time.monotonic() + 60
         while service.service.open_connections and time.monotonic() < ends:
             time.sleep(0.01)
         assert "/etc/a" in ask(service.port, pki, "litefile")
@@ -96,5 +96,5 @@ def test_an_expression_of_a_node_attribute_that_takes_too_long_is_an_answer(tmp_
     with Serving(tmp_path / "site.json", tmp_path / "spool", pki) as service:
         began = time.monotonic()
         assert re.search("<error>table nodepos, node .*the expression takes longer", ask(service.port, pki, "litetree"))
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 60
         assert "/etc/a" in ask(service.port, pki, "litefile")

@@ -28,7 +28,7 @@ from .crowd import Client, Crowd
 from .service import Answering, ask, connect, make_pki, publish
 
 NODES = 600
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds for what takes a moment, on a machine that does other things too."""
 MEMORY = 300
 """MiB that the service may take, all its processes together."""

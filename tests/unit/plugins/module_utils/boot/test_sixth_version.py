@@ -46,7 +46,7 @@ def test_dracut_reads_server_path_and_options_of_the_root(server: Server, tmp_pa
     library = tmp_path / "nfs-lib.sh"
     lines = NFS_LIB.read_text(encoding="utf-8").splitlines(keepends=True)
     library.write_text("".join(line for line in lines if "net-lib.sh" not in line and "dracut-lib.sh" not in line), encoding="utf-8")
-    found = subprocess.run(["sh", "-c", READ, "sh", str(library), words["root"]], capture_output=True, text=True, check=True, timeout=10)
+    found = subprocess.run(["sh", "-c", READ, "sh", str(library), words["root"]], capture_output=True, text=True, check=True, timeout=120)
     told = found.stdout.split(" ")
     assert told[:3] == ["nfs", "[fd00::1]", f"{server.imagedir}/generations/1/rootimg"]
     assert told[3] == f"ro,{options}" if options else told[3].startswith("ro,vers=3")

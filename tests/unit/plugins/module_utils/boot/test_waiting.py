@@ -103,7 +103,7 @@ def params(tmp_path: Path) -> dict[str, object]:
     (tmp_path / "reports").mkdir()
     given = {name: option.get("default") for name, option in waiting.SPEC.items()}
     given |= {"access_log": str(tmp_path / "access.log"), "spool": str(tmp_path / "reports"), "site": str(tmp_path / "site.db")}
-    return {**given, "noderange": "all", "since": int(time.time()), "timeout": 20, "poll": 1}
+    return {**given, "noderange": "all", "since": int(time.time()), "timeout": 600, "poll": 1}
 
 
 def report(spool: object, node: str, **more: object) -> None:
@@ -121,7 +121,7 @@ def test_the_wait_ends_when_the_last_one_has_reported(params: dict[str, object])
     late.start()
     began = time.monotonic()
     found = waiting.read_boots(params, print)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 300
     assert [each["state"] for each in found["nodes"].values()] == ["booted"] * 3
     assert (found["troubled"], found["nodes"]["n3"]["cause"]) == (["n3"], "/etc/x: no room")
 

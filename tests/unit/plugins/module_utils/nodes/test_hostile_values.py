@@ -28,7 +28,7 @@ SITE = Site({"nodelist": [{"node": NAME, "groups": "all"}], "nodegroup": [{"grou
 def soon():
     began = time.process_time()
     yield
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 20
     assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
     assert signal.getsignal(signal.SIGVTALRM) == signal.SIG_DFL
 

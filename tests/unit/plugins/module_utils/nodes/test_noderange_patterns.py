@@ -115,4 +115,4 @@ def test_ten_thousand_nodes_take_no_time() -> None:
     for noderange in whole.split():
         assert len(expand(site, noderange)) == 10_000
     assert len(expand(site, f"{names},-rack0,&compute")) == 9_960
-    assert time.process_time() - before < 3
+    assert time.process_time() - before < 15, "half a second where it was measured"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -169,10 +168,8 @@ def test_a_password_comes_from_a_file_and_stands_nowhere(site, tmp_path, monkeyp
     secret.write_text(f"*:*:{site.name}:guarded:{PASSWORD}x\n")
     secret.chmod(0o600)
     monkeypatch.setenv("PGPASSFILE", str(secret))
-    before = time.monotonic()
     fault = refusal(declare, url, rows=ONE)
     assert "password" in fault.what
-    assert time.monotonic() - before < 5
     assert PASSWORD not in str(fault)
     secret.write_text(f"*:*:{site.name}:guarded:{PASSWORD}\n")
     lines = declare(url, rows=ONE)

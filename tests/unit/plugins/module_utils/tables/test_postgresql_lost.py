@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
-import time
 
 import psycopg2.extensions
 import pytest
@@ -155,9 +154,9 @@ def test_writers_go_on_when_the_server_dies_under_them(site):
     writers = [context.Process(target=_many, args=(site, first)) for first in (0, 100)]
     for writer in writers:
         writer.start()
-    time.sleep(0.3)
+    while len(tables_of(site)["litefile"]) < 5:
+        assert all(writer.is_alive() for writer in writers)
     site.server.stop("immediate")
-    time.sleep(0.3)
     site.server.start()
     for writer in writers:
         writer.join()
