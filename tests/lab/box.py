@@ -28,7 +28,7 @@ PACKAGES = ("apt", "ca-certificates", "dbus", "iproute2", "openssh-server", "pro
 SOURCES = f"deb [trusted=yes] http://{network.HOST}:8080/debian {RELEASE} main"
 STATE_SIZE = 1 << 30
 BUILD_LIMIT = 600
-START_LIMIT = 120
+START_LIMIT = 300
 STOP_LIMIT = 60
 SHARED = ("install", "tftpboot", "srv")
 """Directories of the box that are this machine's own file system."""

@@ -16,7 +16,7 @@ PROBE = "/usr/lab-probe"
 LEVELS = "/srv/levels"
 STATE = "/srv/state"
 ISSUE_OF_DEBIAN = r"Debian GNU/Linux 12 .*"
-SEEN_WITHIN = 120
+SEEN_WITHIN = 300
 """Seconds in which a change on the server must show on a node: the site's attribute-cache time, and what QEMU makes of it."""
 PAST_THE_LEASE = 180
 """Seconds of uptime at which the lab's two-minute lease has run out for certain."""

@@ -27,8 +27,8 @@ from places import LAB
 from processes import LabError
 from qemu import Node
 
-BOOT_LIMIT = 600
-OFF_LIMIT = 240
+BOOT_LIMIT = 1200
+OFF_LIMIT = 600
 ABSENT = 60
 """Seconds that the answer service stays away from a node that asks for it."""
 POWEROFF = "systemctl --no-block poweroff"

@@ -29,7 +29,7 @@ OPTIONAL = [
 REQUIRED = [{"priority": "6", "image": IMAGE, "directory": f"{LATE}:/srv/levels/site", "required": "yes"}]
 BOUND = 35
 """Seconds that a boot may lose at a level whose server is down: the lab's `litelevelwait`, and some to give up."""
-PATIENCE = 240
+PATIENCE = 900
 
 
 def are_mounted_as_said(lab: Lab) -> None:

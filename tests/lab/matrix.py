@@ -27,7 +27,7 @@ IMAGE = "debian12-compute"
 MACHINES = LAB / "matrix.yml"
 TAGS = "tables,pxe,nodeset,nfs_exports"
 LIMIT = 900
-ARRIVAL = 60
+ARRIVAL = 240
 """Seconds that a report may take to arrive when the node has said that it is done, and a boot file to come back after it."""
 
 DONE = re.compile(r"STATELITE node=\S+ image=(\S+) generation=(\S+) plan=(\S+) done=(\d+) failed=(\d+)")

@@ -17,7 +17,7 @@ MANAGEMENT = "10.77.0.1"
 """The management node in its box."""
 FURTHER = ("10.77.0.2", "10.77.0.3")
 """Machines beside it, for those who ask for some."""
-LIMIT = 30
+LIMIT = 120
 
 
 def raise_bridge(log: Path) -> None:

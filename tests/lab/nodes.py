@@ -19,7 +19,7 @@ SETTINGS = (
     *("BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "ConnectTimeout=15"),
     *("ServerAliveInterval=20", "ServerAliveCountMax=6"),
 )
-LIMIT = 240
+LIMIT = 600
 MARK = "=== lab asks: "
 
 

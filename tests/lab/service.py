@@ -24,7 +24,7 @@ PLAYBOOK = "diskless.statelite.service_nodes"
 INVENTORY = LAB / "service.yml"
 ADDRESS = network.FURTHER[0]
 BOOT_LIMIT = 900
-OFF_LIMIT = 60
+OFF_LIMIT = 240
 MARK = "written while the management node was down"
 QUESTIONS = {
     "root": "findmnt --noheadings --list --output SOURCE,OPTIONS --types nfs,nfs4 / | tr ',' ' '",
