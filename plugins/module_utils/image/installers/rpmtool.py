@@ -42,10 +42,18 @@ echo "statelite-status $status"
 """
 
 STATUS = re.compile(r"statelite-status ([0-9]+)\s*\Z")
-SCRIPT = re.compile(r"(?:warning|error): %(?P<kind>\w+)\((?P<package>[^)]+)\) scriptlet failed, (?P<how>.*)")
+NAMED = r"%(?P<kind>\w+)\((?P<package>[^)]+)\)"
+FAILURES = (
+    re.compile(rf"(?:warning|error): {NAMED} scriptlet failed, (?P<how>.*)"),
+    re.compile(rf'error: (?P<how>(?:lua script failed|invalid syntax in lua script): \[string "{NAMED}"\].*)'),
+    re.compile(r"Warning: (?P<package>\S+?)(?:\.rpm)? %(?P<kind>\w+) script failed \((?P<how>.*)\)"),
+)
+"""How a failed script is told: by rpm, by rpm of one in Lua, which it runs itself, and by zypper, which runs %posttrans itself."""
+
 PROGRESS = re.compile(
-    r"\s*$|\s+(?:Running scriptlet|Installing|Preparing|Upgrading|Cleanup|Erasing|Verifying)\s*:"
+    r"\s+(?:Running scriptlet|Installing|Preparing|Upgrading|Cleanup|Erasing|Verifying)\s*:"
     r"|\(?\d+/\d+\)|Additional rpm output:|rpm: (?:RPM should|However)"
+    r"|Error in \S+ scriptlet in rpm package|Executing %\w+ script|Output of \S+ %\w+ script:"
 )
 """Lines of the tools' own between those of the scripts; Debian's rpm says at each call that it is not Debian's way."""
 
@@ -116,16 +124,16 @@ class RpmTool:
 def failed_scripts(text: str) -> list[tuple[str, str]]:
     """Return (package, what happened) for each script that failed, with the last lines it wrote.
 
-    dnf ends well though a script failed after its package was unpacked: only its output tells.
+    dnf ends well though a script failed after its package was unpacked, and so does zypper in part: only their output tells.
     """
     found: list[tuple[str, str]] = []
     said: list[str] = []
     for line in text.splitlines():
-        failed = SCRIPT.search(line)
+        failed = next((match for match in (each.search(line) for each in FAILURES) if match), None)
         if failed:
             words = "; it said:\n" + "\n".join(said[-SAID:]) if said else ""
             found.append((failed["package"], f"its %{failed['kind']} script failed, {failed['how'].strip()}{words}"))
-        said = [] if failed or PROGRESS.match(line) else [*said, line.rstrip()]
+        said = [] if failed or PROGRESS.match(line) else [*said, line.strip()] if line.strip() else said
     return found
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from fabricate import DRACUT, site_files, write_files
+from fabricate import DRACUT, TAKEN, site_files, write_files
 from foreign import foreign_busybox
 
 KERNEL = "5.14.0-1.el9.tiny"
@@ -88,7 +88,9 @@ def rpm_of_target(place: str) -> dict[str, str | Path]:
 
 
 def packages(version: str, busybox: Path) -> dict[str, Package]:
-    """Return the distribution. `whole` sees whether scripts have a whole system; `broken` and `stopped` have scripts that fail."""
+    """Return the distribution. `whole` sees whether scripts have a whole system; `broken`, `stopped`, `speaker` (in Lua)
+    and `late` have scripts that fail.
+    """
     modules = f"usr/lib/modules/{KERNEL}"
     kernel = {
         f"{modules}/vmlinuz": "a kernel\n",
@@ -121,12 +123,14 @@ def packages(version: str, busybox: Path) -> dict[str, Package]:
         "patterns-core": Package(
             ("Requires: tiny-base dracut", "Provides: pattern() = core", "Provides: pattern-visible()"), doc("patterns")
         ),
-        "whole": Package(("Requires(post): tiny-base",), doc("whole"), {"post": whole}),
+        "whole": Package(("Requires(post): tiny-base",), {**doc("whole"), TAKEN: "#!/bin/sh\n"}, {"post": whole}),
         "machine": Package(("Requires(post): tiny-base",), doc("machine"), {"post": "uname -m > /etc/machine-of-script"}),
         "nano": Package(("Requires: tiny-base",), doc("nano")),
         "editor": Package(("Requires: vim",), doc("editor")),
         "broken": Package(("Requires(post): tiny-base",), doc("broken"), {"post": "echo 'the broken package says why' >&2; exit 7"}),
         "stopped": Package(("Requires(pre): tiny-base",), doc("stopped"), {"pre": "echo 'the stopped package says why' >&2; exit 8"}),
+        "speaker": Package(("Requires: tiny-base",), doc("speaker"), {"post -p <lua>": "error('the speaker package says why')"}),
+        "late": Package(("Requires: tiny-base",), doc("late"), {"posttrans": "echo 'the late package says why'; exit 3"}),
         "vim": Package(("Requires: tiny-base",), vim, version=version),
     }
 
@@ -138,7 +142,8 @@ def spec(found: dict[str, Package]) -> str:
         lines += [f"%package -n {name}", f"Version: {package.version}", "Release: 1", "Summary: tiny", "AutoReqProv: no", *package.lines]
         lines += [f"%description -n {name}", "tiny"]
         for script, text in package.scripts.items():
-            lines += [f"%{script} -n {name} -p /bin/sh", text]
+            kind, words, program = script.partition(" -p ")
+            lines += [f"%{kind} -n {name} -p {program if words else '/bin/sh'}", text]
         lines += [f"%files -n {name}"]
         for path in package.files:
             lines.append(f"%dir /{path.rstrip('/')}" if path.endswith("/") else f"/{path}")

@@ -188,6 +188,24 @@ def test_scripts_that_failed_are_found_in_what_dnf_says_with_their_own_words() -
     ]
 
 
+def test_a_script_in_lua_that_fails_is_found_too() -> None:
+    said = """\
+  Installing       : speaker-1-1.x86_64                                     3/9
+error: lua script failed: [string "%post(speaker-1-1.x86_64)"]:1: the speaker says why
+
+Error in POSTIN scriptlet in rpm package speaker
+error: invalid syntax in lua script: [string "%pretrans(mute-1-1.noarch)"]:2: '=' expected near 'x'
+"""
+    assert failed_scripts(said) == [
+        ("speaker-1-1.x86_64", 'its %post script failed, lua script failed: [string "%post(speaker-1-1.x86_64)"]:1: the speaker says why'),
+        (
+            "mute-1-1.noarch",
+            """its %pretrans script failed, invalid syntax in lua script: [string "%pretrans(mute-1-1.noarch)"]:2: \
+'=' expected near 'x'""",
+        ),
+    ]
+
+
 def test_a_failed_script_fails_the_build_unless_the_image_lets_it_pass() -> None:
     failures = [f"package {name}: {what}" for name, what in failed_scripts(SAID)]
     assert settle_scripts(failures, warn=True) == failures

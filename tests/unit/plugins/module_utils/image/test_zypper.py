@@ -87,3 +87,17 @@ the broken package says why
 warning: %post(broken-1-1.x86_64) scriptlet failed, exit status 7
 """
     assert failed_scripts(said) == [("broken-1-1.x86_64", "its %post script failed, exit status 7; it said:\nthe broken package says why")]
+
+
+def test_what_zypper_runs_itself_when_all_is_installed_may_fail_too() -> None:
+    said = """\
+(9/9) Installing: dracut-network-1-1.x86_64 [.....done]
+
+Executing %posttrans script 'late-1-1.x86_64.rpm' [..
+Output of late-1-1.x86_64.rpm %posttrans script:
+    the late package says why
+
+Warning: late-1-1.x86_64.rpm %posttrans script failed (returned 3)
+..done]
+"""
+    assert failed_scripts(said) == [("late-1-1.x86_64", "its %posttrans script failed, returned 3; it said:\nthe late package says why")]
