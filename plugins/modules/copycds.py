@@ -18,6 +18,8 @@ description:
   - Defines the osimages C(OS-ARCH-install-PROFILE), C(OS-ARCH-netboot-PROFILE) and C(OS-ARCH-statelite-PROFILE) where they are not
     there yet. Rows that are there are never changed. Nothing in this collection installs disks; the first is for other tools.
   - Packages of an RPM distribution must be signed by the keys that the medium has at its top; C(pkgdir) of the osimages says so.
+    The index of Debian's own media is not signed. Where you have verified the medium, put C([trusted=yes]) before the directory in
+    C(pkgdir); else genimage refuses its packages.
   - A medium that was copied is not copied again. It is told by the names, sizes and places of its files, not by reading them.
   - A further disc of a set goes to C(INSTALLDIR/OS/ARCH-discN).
 author: diskless.statelite contributors (!UNKNOWN)

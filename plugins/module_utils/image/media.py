@@ -38,8 +38,9 @@ RPM_FAMILIES = (
 ARCH = r"(?P<arch>amd64|arm64|ppc64el|i386|riscv64|s390x)"
 DEBIAN = re.compile(rf"Debian GNU/Linux (?P<version>\d+)\S* .*?{ARCH}(?: .*?Binary-(?P<disc>\d+))?")
 UBUNTU = re.compile(rf"Ubuntu\S* (?P<version>\d+\.\d+)\S* .*?{ARCH}")
-SLES = re.compile(r"(?:SLES?|SUSE-Linux-Enterprise)[- ](?:Server-)?(?P<major>\d+)(?:[-.](?:SP)?(?P<minor>\d+))?")
+SLES = re.compile(r"(?:SLES?|SUSE[- ]Linux[- ]Enterprise)[- ](?:Server[- ])?(?P<major>\d+)(?:[- .](?:SP)?(?P<minor>\d+))?")
 LEAP = re.compile(r"openSUSE(?:-Leap)?[- ](?P<major>\d+)\.(?P<minor>\d+)")
+TUMBLEWEED = re.compile(r"openSUSE-(?:Tumbleweed|\d{8})\b")
 SUSE_ARCH = re.compile(r"(?<![a-z0-9])(x86_64|aarch64|ppc64le|s390x)(?![a-z0-9])")
 
 
@@ -86,12 +87,16 @@ def _rpm(read: ReadMarker) -> Medium | None:
     try:
         tree.read_string(read(".treeinfo") or "")
     except configparser.Error:
-        return None
-    general = dict(tree["general"]) if tree.has_section("general") else {}
-    name, version, arch = (general.get(key, "") for key in ("family", "version", "arch"))
+        tree.clear()
+    # The section general is kept for old readers of the file; release and tree are its newer form.
+    name = tree.get("general", "family", fallback="") or tree.get("release", "name", fallback="")
+    version = tree.get("general", "version", fallback="") or tree.get("release", "version", fallback="")
+    arch = tree.get("general", "arch", fallback="") or tree.get("tree", "arch", fallback="")
     disc = tree.get("media", "discnum", fallback="1")
+    lines = [line.strip() for line in (read(".discinfo") or "").splitlines()]
+    if name and version.isdecimal() and len(lines) > 1 and re.fullmatch(rf"{version}\.[0-9.]+", lines[1]):
+        version = lines[1]  # CentOS 7 has only the major release in .treeinfo
     if not (name and version and arch):
-        lines = [line.strip() for line in (read(".discinfo") or "").splitlines()]
         if len(lines) < 3:
             return None
         found = re.match(r"(?P<name>.*?)\s*(?P<version>\d+(?:\.\d+)?)", lines[1])
@@ -126,6 +131,8 @@ def _suse(read: ReadMarker) -> Medium | None:
     leap, sles = LEAP.search(whole), SLES.search(whole)
     if leap:
         version = f"opensuse{leap['major']}.{leap['minor']}"
+    elif TUMBLEWEED.search(whole):
+        version = "opensuse-tumbleweed"
     elif sles:
         version = f"sles{sles['major']}" + (f".{sles['minor']}" if sles["minor"] else "")
     return Medium(version, arch.group(1) if arch else "", disc, next(line.strip() for line in whole.splitlines() if line.strip()))

@@ -18,7 +18,7 @@ from ...apply.scratch import LARGE, scratch
 from ...errors import Fault
 from ..mounts import alone
 from ..pkglist import Pass
-from ..sources import missing_directories, places_of
+from ..sources import Source, missing_directories, parse_source, places_of
 from .keyrings import keyring_faults
 from .machine import missing_programs
 from .order import Order
@@ -137,26 +137,33 @@ class Apt:
         if item.startswith("deb "):
             if not DEB_LINE.fullmatch(item):
                 return [Fault(where, f"'{item}' is no apt source", "Write `deb [options] URL SUITE COMPONENT`")]
-        elif item.startswith("/"):
-            if not os.path.isdir(item):
-                return [Fault(where, f"the directory {item} does not exist", "Create it or correct pkgdir")]
-            if self.suite and not os.path.isdir(os.path.join(item, "dists", self.suite)):
-                mend = f"Put a Debian archive there, or write `deb copy:{item} SUITE COMPONENT` (`deb copy:{item} ./` for a flat one)"
-                return [Fault(where, f"{item} holds no dists/{self.suite}", mend)]
-        elif not re.match(r"(https?|copy|file|ftp)://?\S+$", item):
+            return []
+        source, wrong = parse_source(item, where)
+        if source.directory:
+            place = source.directory
+            if not wrong and self.suite and not os.path.isdir(os.path.join(place, "dists", self.suite)):
+                mend = f"Put a Debian archive there, or write `deb copy:{place} SUITE COMPONENT` (`deb copy:{place} ./` for a flat one)"
+                wrong = [Fault(where, f"{place} holds no dists/{self.suite}", mend)]
+        elif not re.match(r"(https?|copy|file|ftp)://?\S+$", source.place):
             return [Fault(where, f"'{item}' is neither a URL, a directory nor a `deb` line", "Write one of these")]
-        return []
+        # apt's own kinds of a URL are none for RPM tools.
+        return [fault for fault in wrong if source.directory or not fault.what.startswith(f"'{source.place}'")]
 
     def sources(self) -> list[str]:
         """Return one-line apt sources. Local ones are copied (`copy:`): dpkg runs in the image and sees no outside path."""
         found = []
         for item in self.order.pkgdir:
-            line = item
-            if not item.startswith("deb "):
-                uri = f"copy:{item}" if item.startswith("/") else item
-                line = f"deb {uri} {self.suite} {' '.join(COMPONENTS[self.order.family])}"
+            line = item if item.startswith("deb ") else self._line(parse_source(item, self.order.where)[0])
             found.append(re.sub(r"\bfile:(//(?=/))?", "copy:", line))
         return found
+
+    def _line(self, source: Source) -> str:
+        """Return apt's line for a plain mirror or directory, with the options that stand before it."""
+        keys = f"signed-by={','.join(source.keys)}" if source.keys else ""
+        options = [word for word in ("trusted=yes" if source.trusted else "", keys) if word]
+        uri = f"copy:{source.directory}" if source.directory else source.place
+        words = ["deb", *([f"[{' '.join(options)}]"] if options else []), uri, self.suite, *COMPONENTS[self.order.family]]
+        return " ".join(words)
 
     def arguments(self, everything: bool = False) -> list[str]:
         """Return mmdebstrap's arguments up to the target, with the packages of the first run or `everything`."""

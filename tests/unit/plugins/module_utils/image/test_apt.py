@@ -74,6 +74,23 @@ def test_a_directory_must_hold_the_suite(tmp_path: object) -> None:
     assert Apt(order(str(tmp_path))).faults() == []
 
 
+def test_a_mirror_or_directory_takes_the_words_that_other_sources_take(tmp_path: object) -> None:
+    os.makedirs(f"{tmp_path}/dists/bookworm")
+    with open(f"{tmp_path}/key", "w"):
+        pass
+    found = order(f"[trusted=yes] {tmp_path}", f"[signed-by={tmp_path}/key] http://m/d", "[trusted=yes] copy:/srv/d", "file:/srv/d")
+    assert Apt(found).faults() == []
+    assert Apt(found).sources() == [
+        f"deb [trusted=yes] copy:{tmp_path} bookworm main",
+        f"deb [signed-by={tmp_path}/key] http://m/d bookworm main",
+        "deb [trusted=yes] copy:/srv/d bookworm main",
+        "deb copy:/srv/d bookworm main",
+    ]
+    wrong = [str(fault) for fault in Apt(order(f"[signed-by=/nowhere] {tmp_path}", "[untrusted] http://m/d")).faults()]
+    assert len(wrong) == 2
+    assert all(word in text for word, text in zip(("/nowhere", "untrusted"), wrong))
+
+
 def test_every_wrong_source_is_named() -> None:
     found = [str(fault) for fault in Apt(order("/nowhere", "mirror", "deb http://x")).faults()]
     assert len(found) == 3

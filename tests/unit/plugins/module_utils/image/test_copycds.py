@@ -44,6 +44,24 @@ MEDIA = {
     "alma": ({".treeinfo": TREEINFO.format("AlmaLinux", "8.10", "ppc64le", 1)}, "alma8.10", "ppc64le", 1),
     "rhel": ({".treeinfo": TREEINFO.format("Red Hat Enterprise Linux", "9.4.0", "aarch64", 1)}, "rhels9.4", "aarch64", 1),
     "stream": ({".treeinfo": TREEINFO.format("CentOS Stream", "10", "x86_64", 1)}, "centos-stream10", "x86_64", 1),
+    "newer treeinfo": (
+        {".treeinfo": "[release]\nname = Rocky Linux\nshort = Rocky\nversion = 10.0\n[tree]\narch = s390x\n"},
+        "rocky10.0",
+        "s390x",
+        1,
+    ),
+    "treeinfo without a minor release": (
+        {".treeinfo": TREEINFO.format("CentOS", "7", "x86_64", 1), ".discinfo": "1604001756.0\n7.9\nx86_64\nALL\n"},
+        "centos7.9",
+        "x86_64",
+        1,
+    ),
+    "broken treeinfo": (
+        {".treeinfo": "[general\n", ".discinfo": "1699465204.1\nFedora 40\naarch64\n"},
+        "fedora40",
+        "aarch64",
+        1,
+    ),
     "fedora": ({".treeinfo": TREEINFO.format("Fedora", "41", "x86_64", 1)}, "fedora41", "x86_64", 1),
     "discinfo": ({".discinfo": "1699465204.1\nRed Hat Enterprise Linux 7.9\nppc64le\n1,2\n"}, "rhels7.9", "ppc64le", 1),
     "sles": (
@@ -56,6 +74,18 @@ MEDIA = {
         {"content": "CONTENTSTYLE 11\nDISTRO cpe:/o:suse:sles:12:sp5,SLES 12-SP5\nARCH.ppc64le ppc64le noarch\n"},
         "sles12.5",
         "ppc64le",
+        1,
+    ),
+    "sles 12 by its full name": (
+        {"content": "CONTENTSTYLE 11\nLABEL SUSE Linux Enterprise Server 12 SP5\nBASEARCHS x86_64\n"},
+        "sles12.5",
+        "x86_64",
+        1,
+    ),
+    "tumbleweed": (
+        {"media.1/media": "openSUSE - openSUSE-20240101-x86_64-Build1-Media\nopenSUSE-20240101\n1\n"},
+        "opensuse-tumbleweed",
+        "x86_64",
         1,
     ),
     "sles products": ({"media.1/products": "/ SLES 15.5-0\n", "media.1/media": "SUSE\nx86_64\n"}, "sles15.5", "x86_64", 1),
