@@ -82,8 +82,11 @@ class PostgresqlDatabase:
         """Nothing: whoever runs the server makes the database; `prepare` makes the schema."""
 
     def run(self, work: Callable[[Cursor], Result], writing: bool = False) -> Result:
-        """Return what `work` does in one transaction, done again while the connection is lost and comes back in time."""
-        end = time.monotonic() + PATIENCE
+        """Return what `work` does in one transaction, done again while the connection is lost and comes back in time.
+
+        The time begins when it is lost: a writer may have waited for another one before.
+        """
+        end: float | None = None
         pause = 0.05
         while True:
             try:
@@ -91,7 +94,9 @@ class PostgresqlDatabase:
             except self._driver.Error as error:
                 lost = self._lost(error)
                 self.close()
-                if not lost or time.monotonic() + pause > end:
+                now = time.monotonic()
+                end = now + PATIENCE if end is None else end
+                if not lost or now + pause > end:
                     raise self._named(error) from error
             time.sleep(pause)
             pause = min(2 * pause, 1.0)

@@ -143,6 +143,35 @@ def test_a_lost_connection_that_the_driver_takes_for_open_is_lost_all_the_same(s
     assert told == ["once"]
 
 
+def test_a_writer_that_waited_for_another_has_all_its_patience_when_the_connection_is_lost(site, monkeypatch):
+    declare(site, rows=ONE)
+    monkeypatch.setattr(postgresql, "PATIENCE", 0.3)
+    with site.server.connected(site.name) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", (postgresql.LOCK,))
+        told = []
+        writer = threading.Thread(target=lambda: told.append(declare(site, rows=[{"file": "/b"}])))
+        writer.start()
+        first = waiting_for_another(other)
+        time.sleep(postgresql.PATIENCE)
+        other.execute("SELECT pg_terminate_backend(%s)", (first,))
+        waiting_for_another(other, but=first)
+        other.execute("SELECT pg_advisory_unlock(%s)", (postgresql.LOCK,))
+        writer.join()
+    assert told == [["litefile ALL /b: added"]]
+
+
+def waiting_for_another(cursor, but=0):
+    """Return the process of the server that waits for the lock of writers, as soon as there is one."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        cursor.execute("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND pid <> %s", (but,))
+        found = cursor.fetchone()
+        if found is not None:
+            return found[0]
+        time.sleep(0.02)
+    raise AssertionError("no writer waits for the other one")
+
+
 def _many(site, first):
     for number in range(first, first + 15):
         declare(site, rows=[{"file": f"/f{number}"}])
