@@ -17,7 +17,7 @@ import atheris
 COLLECTION = "ansible_collections.diskless.statelite"
 AGAIN = "STATELITE_FUZZ_AGAIN"
 """Names in the environment a program that starts this target once more: merging does so."""
-SLOW = 2.0
+SLOW = 8.0
 """CPU seconds that one input of at most LARGEST bytes may take, atheris's own counting in them."""
 LARGEST = 4096
 
@@ -69,5 +69,5 @@ def fuzz(one: Callable[[bytes], None]) -> None:
 
     atheris.enabled_hooks.add("str")
     again = os.environ.get(AGAIN, sys.argv[0])
-    atheris.Setup([again, *sys.argv[1:], f"-max_len={LARGEST}", "-timeout=20", "-rss_limit_mb=1024"], timed)
+    atheris.Setup([again, *sys.argv[1:], f"-max_len={LARGEST}", "-timeout=120", "-rss_limit_mb=1024"], timed)
     atheris.Fuzz()

@@ -121,7 +121,7 @@ class Fuzzed:
         assert self.service.process.poll() is None, self.service.log.read_text()[-2000:]
         began = time.monotonic()
         assert self.honest.now() == self.told
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 60
         processes = self.service.processes()
         assert processes == self.processes, "a process of the service ended"
         self.peak = self.service.peak()

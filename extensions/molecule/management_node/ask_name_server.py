@@ -9,7 +9,7 @@ import socket
 import struct
 import sys
 
-LIMIT = 10
+LIMIT = 60
 """Seconds for an answer."""
 HEADER = struct.Struct("!6H")
 RECORD = struct.Struct("!2HIH")

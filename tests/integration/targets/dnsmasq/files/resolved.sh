@@ -6,7 +6,7 @@ drop_in=$1
 cd "$2"
 shift 2
 ip link set lo up
-printf 'nameserver 127.0.0.1\nsearch lab.test\noptions timeout:5 attempts:2\n' > resolv.conf
+printf 'nameserver 127.0.0.1\nsearch lab.test\noptions timeout:20 attempts:3\n' > resolv.conf
 printf 'hosts: files dns\n' > nsswitch.conf
 printf '127.0.0.1 localhost\n' > hosts
 for file in resolv.conf nsswitch.conf hosts; do
@@ -16,7 +16,7 @@ dnsmasq --keep-in-foreground --user=root --group=root --conf-file="$drop_in" --p
 daemon=$!
 trap 'kill "$daemon"' EXIT
 tries=0
-until [ -s pid ] || [ "$tries" = 100 ]; do
+until [ -s pid ] || [ "$tries" = 1200 ]; do
     tries=$((tries + 1))
     sleep 0.1
 done
