@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 LOGS = BUILD / "log"
 VENV = BUILD / "venv"
+POWER = BUILD / "power"
+"""What emulates the power of nodes (tests/power)."""
 COLLECTION = Path("ansible_collections/diskless/statelite")
 WORKSPACE = BUILD / "workspace"
 """Holds the collection as a symbolic link to the repository: what plain pytest and ansible-lint see."""

@@ -12,14 +12,21 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from places import BUILD, COLLECTION, COPY, HOME, LOGS, ROOT, VENV, WORKSPACE, venv
+from places import BUILD, COLLECTION, COPY, HOME, LOGS, POWER, ROOT, VENV, WORKSPACE, venv
 from report import Log, StageError
 
 PACKAGES = ROOT / "tests" / "lab" / "packages.txt"
 REQUIREMENTS = ROOT / "tests" / "requirements.txt"
+EMULATED = ROOT / "tests" / "power" / "requirements.txt"
+BUNDLE = ROOT / "tests" / "power" / "bundle.txt"
+GENERAL = "ansible_collections/community/general/"
+"""What is taken from the bundle of Ansible's collections."""
+PIP = (venv("python"), "-m", "pip")
+QUIET = ("--quiet", "--disable-pip-version-check")
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 GET_PIP = '''"""Stands in for the script that ansible-test would fetch from the web: ensurepip, then pip at the version asked for."""
@@ -86,15 +93,38 @@ def no_daemons() -> Iterator[None]:
 
 def virtual_environment(log: Log) -> None:
     """Fill build/venv with exactly the versions of tests/requirements.txt, once for each text of that file."""
-    stamp = VENV / "requirements.sha256"
-    text = REQUIREMENTS.read_bytes() + sys.version.encode()
-    digest = hashlib.sha256(text).hexdigest()
-    if stamp.exists() and stamp.read_text(encoding="utf-8") == digest:
-        return
-    if not os.access(venv("python"), os.X_OK):
-        log.run([sys.executable, "-m", "venv", str(VENV)])
-    log.run([venv("python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", str(REQUIREMENTS)])
-    stamp.write_text(digest, encoding="utf-8")
+    with once_for(VENV / "requirements.sha256", REQUIREMENTS) as due:
+        if not due:
+            return
+        if not os.access(venv("python"), os.X_OK):
+            log.run([sys.executable, "-m", "venv", str(VENV)])
+        log.run([*PIP, "install", *QUIET, "--requirement", str(REQUIREMENTS)])
+
+
+@contextlib.contextmanager
+def once_for(stamp: Path, *texts: Path) -> Iterator[bool]:
+    """Give whether what these files say is yet to be done, by this Python; it is noted in `stamp` when that went well."""
+    digest = hashlib.sha256(b"".join(text.read_bytes() for text in texts) + sys.version.encode()).hexdigest()
+    due = not stamp.exists() or stamp.read_text(encoding="utf-8") != digest
+    yield due
+    if due:
+        stamp.write_text(digest, encoding="utf-8")
+
+
+def power_tools(log: Log) -> None:
+    """Bring the emulated BMCs (a virtual environment of their own) and community.general into build/power."""
+    with alone("power"), once_for(POWER / "tools.sha256", EMULATED, BUNDLE) as due:
+        if not due:
+            return
+        log.run(["rm", "-r", "--force", "--one-file-system", str(POWER)])
+        log.run([venv("python"), "-m", "venv", "--without-pip", str(POWER / "venv")])
+        log.run([*PIP, "--python", str(POWER / "venv" / "bin" / "python"), "install", *QUIET, "--requirement", str(EMULATED)])
+        bundle = POWER / "bundle"
+        log.run([*PIP, "download", *QUIET, "--no-deps", "--only-binary=:all:", "--dest", str(bundle), "--requirement", str(BUNDLE)])
+        for wheel in bundle.glob("*.whl"):
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(POWER / "collections", [name for name in archive.namelist() if name.startswith(GENERAL)])
+            wheel.unlink()
 
 
 def workspace() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from places import BUILD, COPY, ROOT, WORKSPACE, venv
 from report import Log, Stage, StageError
-from setup import alone, copy_for_ansible_test, packages, set_up, tracked
+from setup import alone, copy_for_ansible_test, packages, power_tools, set_up, tracked
 
 FLOOR = "3.9"
 """The oldest Python that plugins/ run on."""
@@ -190,6 +190,21 @@ def lab(log: Log) -> int:
     return counted(log.run([venv("python"), "tests/lab", "test"], seen=True))
 
 
+def power(log: Log) -> int:
+    """Boot nodes by Redfish, IPMI and ipmitool, as docs/power.md has it, against emulated BMCs."""
+    return switched(log, "boot")
+
+
+def power_all(log: Log) -> int:
+    """The same, and what else the role power does."""
+    return switched(log, "all")
+
+
+def switched(log: Log, word: str) -> int:
+    power_tools(log)
+    return counted(log.run([venv("python"), "tests/power", word], seen=True))
+
+
 def memory(log: Log) -> int:
     """Boot one node stateless and one as statelite with its root in memory."""
     return counted(log.run([venv("python"), "tests/lab", "memory"], seen=True))
@@ -302,11 +317,12 @@ BEFORE_LAB = (
     Stage("molecule", molecule, 2400),
 )
 LAB = Stage("lab", lab, 3600)
-TEST = (*BEFORE_LAB, Stage("fuzz", fuzz, 300), LAB)
+TEST = (*BEFORE_LAB, Stage("fuzz", fuzz, 300), Stage("power", power, 600), LAB)
 BENCH = (SETUP, Stage("bench", bench, 2700))
 FULL = (
     *BEFORE_LAB,
     Stage("fuzz", fuzz_long, 3600),
+    Stage("power", power_all, 1200),
     LAB,
     Stage("memory", memory, 2400),
     Stage("manager", manager, 2400),
