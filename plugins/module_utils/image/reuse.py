@@ -113,6 +113,11 @@ def words_of_dracut(root: Root) -> str:
     return b"\n".join(texts).decode(errors="replace")
 
 
+def decides(changed: Changes) -> str:
+    """Return the first path by which dracut decides, whatever is in the initramfs; empty for none (pure)."""
+    return min((path for path in map(normal, changed.paths) if path.startswith(DECIDING)), default="")
+
+
 def touched(changed: Changes, inside: set[str], words: str) -> str:
     """Return the first path or account that may change the initramfs, empty for none (pure).
 
@@ -159,12 +164,14 @@ def reuse_initramfs(
         return "scripts of the site run in the image"
     before = os.path.join(last.path, INITRD)
     if changed != Changes():
-        try:
-            inside = members(rootimg, before, definition.installer.order.limit)
-        except SiteError as error:
-            return error.faults[0].what
-        with Root(rootimg) as root:
-            found = touched(changed, inside, words_of_dracut(root))
+        found = decides(changed)
+        if not found:  # then its members have to be listed
+            try:
+                inside = members(rootimg, before, definition.installer.order.limit)
+            except SiteError as error:
+                return error.faults[0].what
+            with Root(rootimg) as root:
+                found = touched(changed, inside, words_of_dracut(root))
         if found:
             return f"{found} changed with the packages"
     try:

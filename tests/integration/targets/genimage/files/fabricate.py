@@ -23,6 +23,9 @@ from pathlib import Path
 
 KERNEL = "6.1.0-1-tiny"
 PROGRAMS = ("/usr/bin/dpkg", "/usr/bin/dpkg-deb", "/usr/bin/dpkg-query", "/usr/bin/dpkg-split", "/bin/tar", "/sbin/ldconfig")
+TAKEN = "usr/lib/dracut/modules.d/95nfs/whole.sh"
+"""What the package `whole` has dracut take into the initramfs."""
+
 DRACUT = r"""#!/bin/sh
 # A dracut for the tiny distribution: packs its modules' files as the real one's options say.
 set -e
@@ -152,7 +155,7 @@ def packages(work: Path, extra_version: str) -> None:
     package(work, stanza("linux-image-tiny", f"Depends: linux-image-{KERNEL}"), {"usr/share/doc/linux-image-tiny/copyright": "GPL-2\n"})
     package(work, stanza("vim", version=extra_version), {"usr/bin/vim": "#!/bin/sh\nexit 0\n"})
     whole = "#!/bin/sh\ntest -c /dev/null && echo $SITE $PASS > /etc/whole\n"
-    package(work, stanza("whole"), {"usr/share/doc/whole/copyright": "GPL-2\n"}, postinst=whole)
+    package(work, stanza("whole"), {"usr/share/doc/whole/copyright": "GPL-2\n", TAKEN: "#!/bin/sh\n"}, postinst=whole)
     package(work, stanza("nano"), {"usr/share/doc/nano/copyright": "GPL-2\n"})
     package(
         work,
