@@ -176,7 +176,28 @@ def _texts(params: Mapping[str, Any], doubts: Doubts) -> Iterator[Text]:
             if known in TABLES:
                 yield Text(read_text(path), path, known)
             else:
-                doubts.leave_out(Fault(path, f"there is no table {known} here", "Leave the file out, or set doubtful: disable"))
+                for fault in _foreign(read_text(path), path, known):
+                    doubts.leave_out(fault)
+
+
+def _foreign(text: str, path: str, name: str) -> list[Fault]:
+    """Return a fault that names every row of a table which is not here; none for one that holds no rows.
+
+    Rows are named by their lines, as a cell may be a secret.
+    """
+    try:
+        places = [int(place.rpartition(" ")[2]) for place in parse(text, header_names(text), path).places]
+    except SiteError as error:
+        return list(error.faults)
+    spans: list[list[int]] = []
+    for line in places:
+        if spans and line == spans[-1][1] + 1:
+            spans[-1][1] = line
+        else:
+            spans.append([line, line])
+    shown = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
+    lines = f"line{'s' if len(places) > 1 else ''} {shown}"
+    return [Fault(path, f"there is no table {name} here for {lines}", "Leave the file out, or set doubtful: disable")] if places else []
 
 
 def _text(text: str, source: str, table: str | None) -> Text:
