@@ -11,7 +11,7 @@ short_description: Declare nodes
 version_added: 0.1.0
 description:
   - Writes nodes with all that is declared of them, into the tables C(nodelist), C(mac), C(hosts), C(nodetype), C(noderes), C(nodepos),
-    C(nodehm) and C(bootparams).
+    C(nodehm), C(bootparams) and C(vpd).
   - A dictionary that is left out leaves that table's row alone, and an empty one removes it. What nodes report of themselves stays.
   - Removing a node removes its rows in these tables, and keeps its state on the server.
 author: diskless.statelite contributors (!UNKNOWN)

@@ -42,8 +42,13 @@ options:
       - hosts
       - networks
       - bootparams
+      - vpd
       - policy
       - site
+      - boottarget
+      - chain
+      - osdistro
+      - postscripts
   form:
     description:
       - V(csv) as C(tabdump) writes it, V(json) for one JSON object a line, V(stanza) as C(lsdef -z) writes it.

@@ -41,8 +41,13 @@ options:
       - hosts
       - networks
       - bootparams
+      - vpd
       - policy
       - site
+      - boottarget
+      - chain
+      - osdistro
+      - postscripts
   content:
     description:
       - The rows or objects as text. CSV begins with a header line of C(#) and column names, a subset in any order.

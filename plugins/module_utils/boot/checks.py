@@ -14,6 +14,7 @@ from ..nodes.attributes import attribute
 from ..nodes.interfaces import ADDRESS, boot_mac, colons
 from ..nodes.servers import is_address, network_of
 from ..nodes.site import Site
+from ..tables.rules import UUID
 from .method import Method
 from .methods import METHODS, NAMES
 
@@ -50,7 +51,12 @@ class Checks:
 
     def node(self, node: str, method: Method | None, arch: str, image: str, tftpdir: str) -> list[Fault]:
         """Return what the node lacks to boot an image of the architecture by the method."""
-        return [*(self._method(node, method, arch, image, tftpdir) if method else []), *self._mac(node), *self._address(node)]
+        return [
+            *(self._method(node, method, arch, image, tftpdir) if method else []),
+            *self._mac(node),
+            *self._address(node),
+            *self._uuid(node),
+        ]
 
     def _method(self, node: str, method: Method, arch: str, image: str, tftpdir: str) -> list[Fault]:
         found = self.name(node, method)
@@ -82,6 +88,15 @@ class Checks:
             what = f"'{mac}' is no Ethernet address" if mac else "the node has no hardware address"
             return [Fault(f"node {node}, mac.mac", what, "Set mac to the address of the interface that it boots with")]
         return self._twice(node, f"hardware address {colons(mac)}", "table mac, column mac")
+
+    def _uuid(self, node: str) -> list[Fault]:
+        found = attribute(self.site, node, "vpd", "uuid")
+        if found is None:
+            return []
+        if not UUID.fullmatch(found.text):
+            mend = "Write it as dmidecode says it, such as 4c4c4544-0052-3510-8051-b7c04f4d3232"
+            return [Fault(f"node {node}, vpd.uuid", f"'{found.text}' is no UUID", mend)]
+        return self._twice(node, f"UUID {found.text.lower()}", "table vpd, column uuid")
 
     def _address(self, node: str) -> list[Fault]:
         address = self.site.address(node)

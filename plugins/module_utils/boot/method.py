@@ -33,13 +33,17 @@ class Web(NamedTuple):
 
 
 class Target(NamedTuple):
-    """The machine that boots: `addresses` are the node's own first, then those of its other names; `server` has its boot files."""
+    """The machine that boots: `addresses` are the node's own first, then those of its other names; `server` has its boot files.
+
+    `uuid` is what its firmware calls it, where the tables say it.
+    """
 
     node: str
     arch: str = ""
     mac: str | None = None
     addresses: Sequence[str] = ()
     server: str = ""
+    uuid: str = ""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class Pxelinux(Method):
         return f"{DIRECTORY}/{node}"
 
     def boots(self, target: Target, boots: Boots, web: Web) -> NodeFiles:
-        """Return the file with its links by card and address."""
+        """Return the file with its links by machine, card and address."""
         text = (
             f"#{boots.state}\nDEFAULT xCAT\nLABEL xCAT\n KERNEL {boots.kernel}\n APPEND initrd={boots.initrd} {boots.line}\n  IPAPPEND 2\n"
         )
@@ -39,7 +39,8 @@ class Pxelinux(Method):
         return self._files(target, state, local_text(state))
 
     def _files(self, target: Target, state: str, text: str) -> NodeFiles:
-        names = [f"01-{dashes(target.mac)}"] if target.mac else []
+        names = [target.uuid] if target.uuid else []
+        names += [f"01-{dashes(target.mac)}"] if target.mac else []
         names += [name for name in map(hexadecimal, target.addresses) if name]
         return NodeFiles(state, {self.main(target.node): text}, links={f"{DIRECTORY}/{name}": target.node for name in names})
 

@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..errors import SiteError
+from ..errors import Fault, SiteError, raise_faults
 from ..nodes.interfaces import boot_mac, colons, entries
 from ..nodes.noderange import expand
 from ..nodes.reports import FAILURE, GOOD, SPOOL, file_of, of_nodes
+from ..nodes.servers import is_address, resolve, service_nodes
 from ..nodes.site import Site
 from ..tables.store import DEFAULT_SITE, open_store
 from .evidence import ACCESS_LOG, Trace, cause, read_logs, traces
@@ -25,6 +26,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "poll": {"type": "int", "default": 2},
     "access_log": {"type": "path", "default": ACCESS_LOG},
     "spool": {"type": "path", "default": SPOOL},
+    "service_nodes": {"type": "dict", "default": {}},
     "site": {"type": "str", "default": DEFAULT_SITE},
 }
 """The options of the module."""
@@ -65,6 +67,29 @@ def failing(told: Mapping[str, Any]) -> Document:
     return {"state": "failing", "cause": why, "time": None}
 
 
+def serving(site: Site, nodes: Iterable[str], named: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """Return who serves each node, in the order of its `servicenode`: nobody is the management node.
+
+    `named` are servers with their names and addresses; one that is not among them is told of by its address. Names that the table
+    hosts does not have count for nothing. Raises SiteError with every service node of a row that has no address.
+    """
+    by_address: dict[str, str] = {}
+    for server, words in named.items():
+        for word in words:
+            try:
+                by_address.setdefault(word if is_address(word) else resolve(site, word, "option service_nodes"), server)
+            except SiteError:
+                continue
+    found, faults = {}, []
+    for node in nodes:
+        try:
+            found[node] = list(dict.fromkeys(by_address.get(address, address) for address in service_nodes(site, node)))
+        except SiteError as error:
+            faults.extend(error.faults)
+    raise_faults(dict.fromkeys(faults))
+    return found
+
+
 def read_boots(params: Mapping[str, Any], _warn: Callable[[str], None]) -> Document:
     """Return how the nodes of a noderange booted since a moment, after all have reported or the time is over."""
     now = int(time.time())
@@ -75,6 +100,7 @@ def read_boots(params: Mapping[str, Any], _warn: Callable[[str], None]) -> Docum
     with open_store(params["site"]) as store:
         site = Site(store.tables())
     nodes, spool = list(expand(site, params["noderange"])), params["spool"]
+    servers = serving(site, nodes, _named(params["service_nodes"]))
     if not os.path.isdir(spool):
         raise SiteError.of(spool, "is no directory", "Run the role answer_service, which makes it")
     left = set(wait(spool, nodes, since, params["timeout"], params["poll"])) if since <= now else set(nodes)
@@ -91,9 +117,21 @@ def read_boots(params: Mapping[str, Any], _warn: Callable[[str], None]) -> Docum
         else:
             why = cause(found.get(node, Trace()), colons(boot_mac(site, node) or ""), logged)
             states[node] = {"state": "missing", "cause": why, "time": None}
+    for node, told_of in states.items():
+        told_of["servers"] = servers[node]
     troubled = [node for node in nodes if states[node]["state"] != "booted" or states[node]["cause"]]
     text = "".join(f"{node}: {one['state']}{': ' if one['cause'] else ''}{one['cause']}\n" for node, one in states.items())
     return {"nodes": states, "troubled": troubled, "text": text, "now": now}
+
+
+def _named(given: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the option service_nodes; raises SiteError with every server whose names are no list of texts."""
+    faults = []
+    for server, words in given.items():
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            faults.append(Fault(f"option service_nodes, {server}", f"{words!r} is no list of names and addresses", f"Write {server}: [ADDRESS]"))
+    raise_faults(faults)
+    return dict(given)
 
 
 def _told(spool: str, nodes: Iterable[str]) -> tuple[dict[str, Document], dict[str, str]]:

@@ -137,6 +137,22 @@ MAC = Table(
     "Hardware addresses of nodes.",
 )
 
+VPD = Table(
+    "vpd",
+    (
+        NODE,
+        Column("serial", "Serial number of the machine."),
+        Column("mtm", "Machine type and model."),
+        Column("side", "Side of the machine that is meant, A or B."),
+        Column("asset", "Number by which the site knows the machine."),
+        Column(
+            "uuid", "UUID of the machine as it says it when it boots; pxelinux looks for its file by it first.", rule=rules.machine_uuid
+        ),
+    ),
+    ("node",),
+    "What machines say of themselves.",
+)
+
 HOSTS = Table(
     "hosts",
     (

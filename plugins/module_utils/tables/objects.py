@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..errors import Fault, SiteError
-from . import images, network, nodes
+from . import images, network, nodes, original
 from .columns import Row, Table, clean, live
 
 Tables = Mapping[str, Sequence[Row]]
@@ -19,7 +19,18 @@ Standing = Mapping[str, Mapping[tuple[str, ...], Row]]
 
 RENAMED = {("noderes", "proxydhcp"): "supportproxydhcp", ("nodepos", "u"): "unit"}
 """Attributes that are not named as their column (xCAT's manual page node.7)."""
-OF_NODES = (nodes.NODETYPE, nodes.NODERES, nodes.NODEPOS, nodes.NODEHM, nodes.BOOTPARAMS, nodes.HOSTS, nodes.MAC)
+OF_NODES = (
+    nodes.NODETYPE,
+    nodes.NODERES,
+    nodes.NODEPOS,
+    nodes.NODEHM,
+    nodes.BOOTPARAMS,
+    nodes.VPD,
+    nodes.HOSTS,
+    nodes.MAC,
+    original.CHAIN,
+    original.POSTSCRIPTS,
+)
 WHOLE_SITE = "clustersite"
 """The name of the one object of type site."""
 
@@ -64,7 +75,9 @@ OSIMAGE = ObjectType("osimage", images.OSIMAGE, (images.LINUXIMAGE,), comments=i
 NETWORK = ObjectType("network", network.NETWORKS, named_by="netname")
 POLICY = ObjectType("policy", network.POLICY)
 SITE = ObjectType("site", network.SITE)
-TYPES = {each.name: each for each in (NODE, GROUP, OSIMAGE, NETWORK, POLICY, SITE)}
+BOOTTARGET = ObjectType("boottarget", original.BOOTTARGET)
+OSDISTRO = ObjectType("osdistro", original.OSDISTRO)
+TYPES = {each.name: each for each in (NODE, GROUP, OSIMAGE, NETWORK, POLICY, SITE, BOOTTARGET, OSDISTRO)}
 BY_TABLE = {each.main.name: each for each in TYPES.values()}
 
 

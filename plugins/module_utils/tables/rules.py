@@ -12,6 +12,7 @@ from .columns import CURLY_QUOTES, Problem, control_character
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
 HARDWARE_ADDRESS = re.compile(r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?:(?:[:-][0-9A-Fa-f]{2}){2}|(?:[:-][0-9A-Fa-f]{2}){14})?")
+UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 MODE = re.compile(r"[0-7]{3,4}")
 LONGEST_NAME, LONGEST_PATH = 255, 3800
@@ -89,6 +90,13 @@ def hardware_address(text: str) -> Problem | None:
         if mark and host != "*NOIP*" and not NAME.fullmatch(host):
             return f"{host!r} after ! is no host name", "Write MAC!hostname, or MAC!*NOIP* for a card without an address"
     return None
+
+
+def machine_uuid(text: str) -> Problem | None:
+    """The UUID of a machine, as its firmware says it."""
+    if computed(text) or UUID.fullmatch(text):
+        return None
+    return f"{text!r} is no UUID", "Write it as dmidecode says it, such as 4c4c4544-0052-3510-8051-b7c04f4d3232"
 
 
 def network(text: str) -> Problem | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..errors import Fault
-from . import images, lite, network, nodes, rules
+from . import images, lite, network, nodes, original, rules
 from .columns import Column, Row, Table, clean, live
 
 __all__ = ["TABLES", "Column", "Row", "Table", "check_rows", "check_table", "clean", "live", "merge_same"]
@@ -31,10 +31,15 @@ TABLES: dict[str, Table] = {
         nodes.HOSTS,
         network.NETWORKS,
         nodes.BOOTPARAMS,
+        nodes.VPD,
         network.POLICY,
         network.SITE,
+        *original.KEPT,
     )
 }
+
+LATER = frozenset({nodes.VPD.name, *(table.name for table in original.KEPT)})
+"""Tables that a database of an earlier release does not have: it has no rows of them, and gets them by its next write."""
 
 
 def _cell_problems(table: Table, row: Row) -> Iterable[tuple[str, str, str]]:

@@ -32,9 +32,14 @@ def make_tables(database: Database, cursor: Cursor) -> tuple[str, int]:
     for name, value in (("schema", str(SCHEMA)), ("database", identity), ("version", "0")):
         cursor.execute(f"INSERT INTO meta VALUES ({database.mark}, {database.mark})", (name, value))
     for table in TABLES.values():
-        columns = ", ".join(f'"{name}" TEXT' for name in table.names)
-        cursor.execute(f'CREATE TABLE "{table.name}" ({database.order_column}row_key TEXT PRIMARY KEY NOT NULL, {columns})')
+        make_table(database, cursor, table)
     return identity, 0
+
+
+def make_table(database: Database, cursor: Cursor, table: Table) -> None:
+    """Make one table."""
+    columns = ", ".join(f'"{name}" TEXT' for name in table.names)
+    cursor.execute(f'CREATE TABLE "{table.name}" ({database.order_column}row_key TEXT PRIMARY KEY NOT NULL, {columns})')
 
 
 def rows_of(database: Database, cursor: Cursor, table: Table) -> list[Row]:

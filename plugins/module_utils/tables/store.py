@@ -11,15 +11,15 @@ from contextlib import contextmanager
 
 from ..errors import SiteError
 from .address import COPY, DEFAULT_SITE, Address, address_of
-from .columns import Row
+from .columns import Row, Table
 from .database import Cursor, Database
 from .plan import Change
 from .postgresql import PostgresqlDatabase
 from .replica import Replica
-from .schema import TABLES
+from .schema import LATER, TABLES
 from .snapshot import SCHEMA, publish, published
 from .sqlite import SqliteDatabase
-from .statements import META, carry_out, make_tables, rows_of, set_version
+from .statements import META, carry_out, make_table, make_tables, rows_of, set_version
 
 __all__ = ["DEFAULT_SITE", "Store", "open_store"]
 
@@ -46,6 +46,7 @@ class Store:
         self.snapshot = address.snapshot
         self.shown = address.shown
         self.database = database
+        self._missing: frozenset[str] = frozenset()
 
     def __enter__(self) -> Store:
         return self
@@ -93,7 +94,7 @@ class Store:
             state = self._state(cursor)
             if state is None:
                 return 0, {table.name: [] for table in wanted}
-            return state[1], {table.name: rows_of(self.database, cursor, table) for table in wanted}
+            return state[1], self._rows(cursor, wanted)
 
         return self.database.run(work)
 
@@ -114,13 +115,14 @@ class Store:
 
         def work(cursor: Cursor) -> Sequence[Change]:
             _identity, version = self._state(cursor) or make_tables(self.database, cursor)
+            self._complete(cursor)
             if made and self.database.done(cursor, token):
                 return made[-1]
             todo = changes
             if read_at is not None and version != read_at:
                 if again is None:
                     raise SiteError.of(self.shown, "another writer came in between", "Run the task again")
-                todo = again({table.name: rows_of(self.database, cursor, table) for table in TABLES.values()})
+                todo = again(self._rows(cursor, TABLES.values()))
             carry_out(self.database, cursor, todo)
             if todo:
                 set_version(self.database, cursor, version + 1)
@@ -151,7 +153,7 @@ class Store:
             state = self._state(cursor) or ("", 0)
             if not self._to_publish(published(self.snapshot), state):
                 return None
-            return (*state, {table.name: rows_of(self.database, cursor, table) for table in TABLES.values()})
+            return (*state, self._rows(cursor, TABLES.values()))
 
         with self._failures_named():
             publish(self.snapshot, lambda: self.database.run(work))
@@ -168,15 +170,27 @@ class Store:
         """
         names = self.database.names(cursor)
         if not names:
+            self._missing = frozenset()
             return None
-        if "meta" not in names or not names.issuperset(TABLES):
+        if "meta" not in names or not names.issuperset(TABLES.keys() - LATER):
             raise SiteError.of(self.shown, "it is no site database", "Give another one, or move what is there away")
+        self._missing = LATER - names
         cursor.execute(META)
         meta: dict[str, str] = dict(cursor)
         if int(meta["schema"]) > SCHEMA:
             what = f"the database has schema version {meta['schema']}, made by a newer release"
             raise SiteError.of(self.shown, what, f"Upgrade diskless.statelite; this release knows schema version {SCHEMA}")
         return meta["database"], int(meta["version"])
+
+    def _rows(self, cursor: Cursor, wanted: Iterable[Table]) -> Tables:
+        """Return the rows of tables; one that came with a later release than the database has none."""
+        return {table.name: [] if table.name in self._missing else rows_of(self.database, cursor, table) for table in wanted}
+
+    def _complete(self, cursor: Cursor) -> None:
+        """Make the tables that came with a later release than the database."""
+        for name in sorted(self._missing):
+            make_table(self.database, cursor, TABLES[name])
+        self._missing = frozenset()
 
     @contextmanager
     def _failures_named(self) -> Iterator[None]:

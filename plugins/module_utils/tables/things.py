@@ -74,6 +74,7 @@ OF_NODES = (
     Part.whole(nodes.NODEPOS),
     Part.whole(nodes.NODEHM),
     Part.whole(nodes.BOOTPARAMS),
+    Part.whole(nodes.VPD),
 )
 
 LITEFILE = Thing("litefile", lite.LITEFILE)

@@ -33,8 +33,13 @@ hosts: node,ip,hostnames,otherinterfaces,comments,disable
 networks: netname,net,mask,mgtifname,gateway,dhcpserver,tftpserver,nameservers,ntpservers,logservers,dynamicrange,staticrange,\
 staticrangeincrement,nodehostname,ddnsdomain,vlanid,domain,mtu,comments,disable
 bootparams: node,kernel,initrd,kcmdline,addkcmdline,dhcpstatements,adddhcpstatements,comments,disable
+vpd: node,serial,mtm,side,asset,uuid,comments,disable
 policy: priority,name,host,commands,noderange,parameters,time,rule,comments,disable
 site: key,value,comments,disable
+boottarget: bprofile,kernel,initrd,kcmdline,comments,disable
+chain: node,currstate,currchain,chain,ondiscover,comments,disable
+osdistro: osdistroname,basename,majorversion,minorversion,arch,type,dirpaths,comments,disable
+postscripts: node,postscripts,postbootscripts,comments,disable
 """
 ORIGINAL = dict(line.split(": ") for line in HEADERS.strip().splitlines())
 LITEFILE = TABLES["litefile"]
@@ -132,6 +137,8 @@ def test_all_faults_of_all_rows_are_told_at_once_with_key_column_and_mend():
         ("site", {"key": "litediskformat", "value": "/dev/disk/by-label/statelite"}, "value"),
         ("site", {"key": "litediskopts", "value": "noatime,ro"}, "value"),
         ("site", {"key": "litediskwait", "value": "1m"}, "value"),
+        ("vpd", {"node": "n1", "uuid": "4c4c4544"}, "uuid"),
+        ("vpd", {"node": "n1", "uuid": "../../../../../../../../../../../../"}, "uuid"),
         ("networks", {"net": "10.0.0.0", "mask": "/64"}, "mask"),
         ("networks", {"net": "fd00::", "mask": "255.255.255.0"}, "mask"),
         ("networks", {"net": "fd00::", "mask": "none"}, "mask"),
@@ -152,6 +159,7 @@ def test_a_faulty_cell_is_refused(table, row, column):
         ("litetree", {"priority": "4.7", "directory": "$noderes.nfsserver:/syncdirs/$nodepos.room/$node$nodetype.arch"}),
         ("litetree", {"priority": "2", "directory": "[fd00::1]:/trees"}),
         ("networks", {"net": "fd00::", "mask": "/64"}),
+        ("vpd", {"node": "n1", "uuid": "4C4C4544-0052-3510-8051-b7c04f4d3232"}),
         ("networks", {"net": "10.1.2.3", "mask": "255.255.0.0"}),
         ("statelite", {"node": "japan", "statemnt": "/nodedata/$node", "mntopts": "nolock,vers=3"}),
         ("mac", {"node": "n1", "mac": "52:54:00:77:00:11!n1|52-54-00-77-00-12!*NOIP*"}),
