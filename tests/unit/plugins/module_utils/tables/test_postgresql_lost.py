@@ -224,6 +224,7 @@ def test_a_service_node_reads_from_a_replica_and_publishes_what_it_has(site, rep
 
 def test_what_a_replica_has_is_published_by_a_module_that_writes_nothing(site, replica, tmp_path):
     url = replica.url(site.name, tmp_path / "service")
+    replica.caught_up(site.server)
     assert "nobody wrote" in refusal(plan_snapshot, {"site": url}, print).what
     for version, name in enumerate(("/a", "/b"), 1):
         declare(site, rows=[{"file": name}])
