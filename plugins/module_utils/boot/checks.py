@@ -13,7 +13,7 @@ from ..errors import Fault
 from ..nodes.attributes import attribute
 from ..nodes.interfaces import ADDRESS, boot_mac, colons
 from ..nodes.servers import is_address, network_of
-from ..nodes.site import Site
+from ..nodes.site import Site, uniform
 from ..tables.rules import UUID
 from .method import Method
 from .methods import METHODS, NAMES
@@ -103,7 +103,7 @@ class Checks:
         if address is None or not is_address(address):
             what = f"'{address}' is no address" if address else "the node has no address"
             return [Fault(f"node {node}, hosts.ip", what, "Set ip: the answer service knows a node by its address")]
-        found = self._twice(node, f"address {address}", "table hosts, column ip")
+        found = self._twice(node, f"address {uniform(address)}", "table hosts, column ip")
         if self._own_networks_only and not self._is_near(address):
             what = "the node is in no network of this server, and site.sharedtftp says that only its own server writes its boot files"
             found.append(Fault(f"node {node}", what, "Run nodeset there, or set sharedtftp to 1"))

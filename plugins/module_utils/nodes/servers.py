@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..errors import Fault, SiteError, raise_faults
-from .site import split_list
+from .site import split_list, uniform
 from .values import Value, attribute
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def resolve(site: Site, name: str, where: str) -> str:
     """
     bare = name[1:-1] if name.startswith("[") and name.endswith("]") else name
     if is_address(bare):
-        return bare
+        return uniform(bare)
     found = site.address(bare)
     if found is None:
         for row in site.rows("hosts"):
@@ -69,7 +69,7 @@ def resolve(site: Site, name: str, where: str) -> str:
             f"the server '{bare}' has no address in the hosts table",
             f"Write its address, or add a row for {bare} with its ip to the table hosts",
         )
-    return found
+    return uniform(found)
 
 
 def declared_networks(site: Site) -> list[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, Row]]:

@@ -16,6 +16,7 @@ from ..errors import Fault, SiteError, raise_faults
 from ..nodes.images import Image, images, osimage
 from ..nodes.images import image_of as image_name_of
 from ..nodes.mounts import Level, State, levels_of, state_of
+from ..nodes.site import uniform
 
 if TYPE_CHECKING:
     from ..nodes.site import Site
@@ -134,7 +135,7 @@ class _Gatherer:
         address = self.site.address(node)
         if address is not None:
             for image in self.images_of(node):
-                self.of_image(node, address, image)
+                self.of_image(node, uniform(address), image)
 
     def of_image(self, node: str, address: str, image: Image) -> None:
         """The same of a node that boots an image."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import Generation
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.packs import STATELESS, write_packs
+from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
 
 from .server import Server
@@ -94,3 +95,18 @@ def test_a_node_is_known_by_its_address_however_that_is_spelled() -> None:
     assert site.node_at("fd00::11") == "n1"
     assert site.node_at("10.1.0.2") == "n2"
     assert site.node_at("fd00::12") is None
+
+
+def test_two_spellings_of_one_address_are_two_nodes_with_the_same(server: Server) -> None:
+    server.tables["hosts"] = [{"node": "n1", "ip": "FD00:0::11"}, {"node": "n2", "ip": "fd00::11"}, {"node": "n3", "ip": "fd00::13"}]
+    with pytest.raises(SiteError, match="nodes n1 and n2 have the same address fd00::11"):
+        server.nodeset()
+
+
+def test_a_server_has_one_spelling_whatever_the_tables_have(server: Server) -> None:
+    server.tables["noderes"][0].update(nfsserver="FD00:0:0::5", xcatmaster="sn6")
+    server.tables["hosts"].append({"node": "sn6", "ip": "FD00::0006"})
+    server.nodeset("n1")
+    words = words_of(server.boot_file("n1"))
+    assert words["root"].startswith("nfs:[fd00::5]:/")
+    assert words["XCAT"] == "[fd00::6]:3001"

@@ -96,3 +96,16 @@ def test_a_level_written_through_a_link_keeps_the_export_that_nodes_mount() -> N
         planned(["/srv/lite/$node"], {}, links={"/srv/lite": "/install/lite"})
     found = planned(["/srv/lite/$node"], {}, accept_risk=True, links={"/srv/lite": "/install/lite"})
     assert paths(found) == ["/install", "/srv/lite/n1", "/srv/lite/n2"]
+
+
+def test_a_node_of_ipv6_is_a_client_by_the_spelling_that_the_kernel_has() -> None:
+    tables = {
+        "osimage": [{"imagename": "img1", "osvers": "debian12", "osarch": "x86_64", "profile": "compute", "provmethod": "statelite"}],
+        "nodelist": [{"node": "n1"}],
+        "nodetype": [{"node": "n1", "provmethod": "img1"}],
+        "hosts": [{"node": "n1", "ip": "FD00:0::0011"}],
+        "litetree": [{"priority": "1", "directory": "[FD00::0001]:/levels/$node"}],
+        "statelite": [{"node": "n1", "statemnt": "[fd00:0::1]:/state"}],
+    }
+    found = {export.path: export.clients for export in wanted(Site(tables), ["fd00::1"], ["*"], OPTIONS).exports}
+    assert found == {"/install": ("*",), "/levels/n1": ("fd00::11",), "/state/n1": ("fd00::11",)}
