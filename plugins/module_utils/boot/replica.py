@@ -8,7 +8,8 @@
     <rootimgdir>/generations/.<n>.<k>.replaced        a tree that nodes may still run from, whose generation was amended since
 
 What arrives shares files with the generation here that is most like it, and rsync changes modes, owners and times of what is there
-in place. So it never goes on with what was begun of another manifest: that would change the tree that nodes run from.
+in place. So it never goes on with what was begun of another manifest, and when it goes on it leaves what has arrived alone (role
+service_node): that would change the tree that nodes run from. What has arrived otherwise than its manifest says goes, and is sent anew.
 
 The digest of the manifest to be found comes over Ansible's connection: what came by rsync is not trusted alone.
 """
@@ -27,7 +28,7 @@ from ..apply.commands import run_command
 from ..apply.files import read_bytes
 from ..apply.generations import Generation, current, generations, publish
 from ..apply.lock import only_run_of_image
-from ..apply.manifest import Manifest, read_manifest, verify
+from ..apply.manifest import Manifest, amendments, read_manifest, verify
 from ..apply.removal import remove_tree
 from ..apply.root import Root
 from ..apply.signing import Keys, site_keys
@@ -115,7 +116,12 @@ class Coming:
         for path in self.left:
             remove_tree(path)
         if self.due:
-            _check(self, keys)
+            try:
+                _check(self, keys)
+            except SiteError:
+                if amendments(self.arriving.path) is not None:
+                    remove_tree(self.arriving.path)
+                raise
             with Root(self.arriving.path) as root:
                 root.sync()
             _put(self.arriving.path, self.wanted.path)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.generations import Generation, current, publish
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.manifest import amend, seal, verify
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.signing import site_keys
@@ -19,6 +21,8 @@ from ansible_collections.diskless.statelite.plugins.module_utils.boot.served imp
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.images import Image
 from ansible_collections.diskless.statelite.tests.unit.plugins.module_utils.apply.test_manifest import have_key, made
+
+VARIABLES = Path(__file__).resolve().parents[5] / "roles/service_node/vars/main.yml"
 
 
 class Pair:
@@ -85,6 +89,15 @@ def take(pair: Pair, generation: Generation) -> ReplicaPlan:
     return plan
 
 
+def rsync(plan: ReplicaPlan) -> None:
+    """Send what is due as the role service_node does."""
+    options = yaml.safe_load(VARIABLES.read_text(encoding="utf-8"))["service_node_sending"]
+    for told in plan.result()["due"]:
+        like = [f"--link-dest={told['like']}/"] if told["like"] else []
+        source = told["source"].replace("/sn/", "/mn/")
+        subprocess.run(["rsync", *options, *like, f"{source}/", f"{told['target']}/"], check=True)
+
+
 def second(pair: Pair) -> Generation:
     generation = made(pair.sent, 2)
     Path(generation.rootimg, "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
@@ -142,10 +155,8 @@ def test_what_arrived_otherwise_is_refused_and_stays_out(pair: Pair, spoilt: str
     with pytest.raises(SiteError):
         plan.apply()
     assert current(pair.images) == Generation(pair.images, 1)
-    assert pair.names() == [target.name, "1"]
-    (target / spoilt).write_bytes(content)
-    if spoilt.endswith("hosts"):
-        pair.whole(target)
+    assert pair.names() == ["1"], "it is sent anew"
+    pair.whole(pair.send(pair.plan(offered), generation))
     pair.plan(offered).apply()
     assert current(pair.images) == Generation(pair.images, 2)
     assert pair.names() == ["1", "2"]
@@ -195,6 +206,32 @@ def test_what_was_begun_before_an_amendment_is_not_gone_on_with(pair: Pair) -> N
     plan.apply()
     assert pair.names() == ["1", "2"]
     verify(Generation(pair.images, 1), None, tree=True)
+
+
+@pytest.mark.parametrize("when", ["before it is sent", "between two tries to send it"])
+def test_an_edit_that_begins_while_a_generation_is_sent_reaches_no_file_of_the_tree_that_nodes_run_from(pair: Pair, when: str) -> None:
+    take(pair, pair.first)
+    generation = second(pair)
+    offered = pair.offered(generation)
+    plan = pair.plan(offered)
+    edited = Path(generation.path, "rootimg/caught out")
+    if when == "between two tries to send it":
+        rsync(plan)
+        assert Path(plan.result()["due"][0]["target"], "rootimg/caught out").stat().st_nlink == 2
+    mode = edited.stat().st_mode
+    edited.chmod(0o600)
+    rsync(pair.plan(offered))
+    verify(Generation(pair.images, 1), None, tree=True)
+    if when == "before it is sent":
+        with pytest.raises(SiteError, match="caught out"):
+            pair.plan(offered).apply()
+        assert pair.names() == ["1"]
+        edited.chmod(mode)
+        rsync(pair.plan(offered))
+    pair.plan(offered).apply()
+    assert current(pair.images) == Generation(pair.images, 2)
+    for number in (1, 2):
+        verify(Generation(pair.images, number), None, tree=True)
 
 
 def test_an_amended_generation_replaces_the_one_here_whose_tree_stays_for_those_who_run_from_it(pair: Pair) -> None:
