@@ -14,7 +14,8 @@ description:
   - Gives objects in the stanza form of C(lsdef -z).
   - Columns of this collection's own stand in the CSV only when a row sets one, so that C(tabrestore) reads it.
   - Objects are nodes, groups, osimages, networks, policies, the site's settings, boot targets and distributions, each joined from the
-    tables that hold its attributes. They have what their own rows say and nothing of their groups, so that taking them in again changes nothing.
+    tables that hold its attributes. They have what their own rows say and nothing of their groups, so that taking them in again
+    changes nothing.
     Disabled rows are no objects.
 author: diskless.statelite contributors (!UNKNOWN)
 extends_documentation_fragment:

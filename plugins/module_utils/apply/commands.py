@@ -11,10 +11,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
-from ..errors import SiteError
+from ..errors import Fault, SiteError
 
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
 """What a command sees unless a caller adds to it; nothing is inherited."""
@@ -74,13 +74,14 @@ def run_command(
     stdin: bytes | None = None,
     cwd: str | None = None,
     name: str | None = None,
+    causes: Callable[[str], Sequence[Fault]] | None = None,
 ) -> str:
     """Run `arguments` and return its standard output as text.
 
     `limit` is in seconds; `environment` is added to ENVIRONMENT; `name` is what errors call the command, by
     default its program. The command leads a process group of its own, which is killed as a whole when the limit
     is over or this process is interrupted; the command itself is when this process is killed.
-    Raises SiteError with the exit status and the last lines the tool wrote.
+    Raises SiteError with the exit status and the last lines the tool wrote; before them what `causes` finds in all that it wrote.
     """
     name = name or os.path.basename(arguments[0])
     variables = {**ENVIRONMENT, **(environment or {})}
@@ -107,6 +108,8 @@ def run_command(
         raise
     text = out.decode(errors="surrogateescape")
     if process.returncode != 0:
-        shown = last_lines(err.decode(errors="replace")) or last_lines(text)
-        raise SiteError.of(name, f"ended with status {process.returncode}; its last lines were:\n{shown}", mend)
+        told = err.decode(errors="replace")
+        shown = last_lines(told) or last_lines(text)
+        found = causes(f"{text}\n{told}") if causes else ()
+        raise SiteError(*found, Fault(name, f"ended with status {process.returncode}; its last lines were:\n{shown}", mend))
     return text

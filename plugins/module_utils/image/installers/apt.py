@@ -19,6 +19,7 @@ from ...errors import Fault
 from ..mounts import alone
 from ..pkglist import Pass
 from ..sources import Source, missing_directories, parse_source, places_of
+from .dpkgsaid import script_faults
 from .keyrings import keyring_faults
 from .machine import missing_programs
 from .order import Order
@@ -258,7 +259,8 @@ class Apt:
             with open(script, "w", encoding="utf-8") as stream:
                 stream.write(FURTHER)
             command = self._command(rootimg, [*self.arguments(), *self.hooks(self._other_sources(work), script)])
-            run_command(command, limit=self.order.limit, mend=MEND, environment=self._environment(), name=self.program)
+            environment = self._environment()
+            run_command(command, limit=self.order.limit, mend=MEND, environment=environment, name=self.program, causes=script_faults)
         finally:
             remove_tree(work)
         return []

@@ -17,6 +17,7 @@ from ...apply.scratch import LARGE, scratch
 from ..mounts import beside_chroot
 from ..tree import TreeFile, drop, put
 from .apt import ARCHITECTURES, Apt
+from .dpkgsaid import script_faults
 from .editing import ABSENT, LATEST, MEND, PackageChange, Wish, missing, package_of
 
 PLACE = "/run/statelite-packages"
@@ -153,7 +154,7 @@ class AptEditor(Apt):
             names = [name for name in dict.fromkeys(wish.names) if name in there]
             command = beside_chroot(rootimg, "chroot", rootimg, "dpkg", "--purge", *names)
             if names:
-                run_command(command, limit=self.order.limit, mend=MEND, environment=self._environment(), name="dpkg")
+                self._run(command, self._environment(), "dpkg")
             return []
         words = self._words(rootimg, wish)
         work = f"{rootimg}.packages"
@@ -163,10 +164,13 @@ class AptEditor(Apt):
             words = [self._inside(word, work, rootimg) for word in words]
             command = ["sh", "-c", WITH_PACKAGES, "sh", work, rootimg, "apt-get", "-q", *words]
             if words:
-                run_command(beside_chroot(rootimg, *command), limit=self.order.limit, mend=MEND, environment=environment, name="apt-get")
+                self._run(beside_chroot(rootimg, *command), environment, "apt-get")
         finally:
             remove_tree(work)
         return []
+
+    def _run(self, command: list[str], environment: dict[str, str], name: str) -> None:
+        run_command(command, limit=self.order.limit, mend=MEND, environment=environment, name=name, causes=script_faults)
 
     def settle(self, rootimg: str, came: Collection[str], dropped: Collection[str]) -> None:
         """Leave of a change what mmdebstrap leaves of an installation: no journals, and as automatic what nobody asks for.

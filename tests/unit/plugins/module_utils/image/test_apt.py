@@ -8,7 +8,10 @@ from __future__ import annotations
 import os
 
 import pytest
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.commands import run_command
+from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.image.installers.apt import SIMULATED, Apt
+from ansible_collections.diskless.statelite.plugins.module_utils.image.installers.dpkgsaid import script_faults
 from ansible_collections.diskless.statelite.plugins.module_utils.image.installers.order import Order
 from ansible_collections.diskless.statelite.plugins.module_utils.image.installers.registry import installer_for
 from ansible_collections.diskless.statelite.plugins.module_utils.image.pkglist import PackageList, Pass
@@ -112,6 +115,26 @@ def test_what_the_repositories_would_give_is_read_from_apt() -> None:
         "I: x\nInst libc6 (2.36-9 Debian:12.15/oldstable [amd64]) []\nInst vim [2:8] (2:9.0-1 Debian [amd64])\nConf vim (2:9.0-1 Debian)\n"
     )
     assert SIMULATED.findall(said) == [("libc6", "2.36-9"), ("vim", "2:9.0-1")]
+
+
+def test_a_script_that_failed_is_named_however_much_dpkg_does_after_it() -> None:
+    later = "".join(f"Setting up later{number} (1) ...\n" for number in range(40))
+    said = (
+        "Setting up early (1) ...\nwords of another package\nSetting up broken (1) ...\nthe broken package says why\n"
+        "dpkg: error processing package broken (--configure):\n"
+        " installed broken package post-installation script subprocess returned error exit status 7\n"
+        f"{later}Preparing to unpack .../stopped_1_amd64.deb ...\nthe stopped package says why\n"
+        "dpkg: error processing archive /x/stopped_1_amd64.deb (--unpack):\n"
+        " new stopped package pre-installation script subprocess was killed by signal (Killed)\n"
+    )
+    assert [(fault.where, fault.what) for fault in script_faults(said)] == [
+        ("package broken", "its post-installation script returned error exit status 7; it said:\nthe broken package says why"),
+        ("package stopped", "its pre-installation script was killed by signal (Killed); it said:\nthe stopped package says why"),
+    ]
+    program = ["sh", "-c", 'printf "%s" "$1" >&2; exit 25', "sh", said]
+    with pytest.raises(SiteError) as caught:
+        run_command(program, limit=60, mend="-", name="mmdebstrap", causes=script_faults)
+    assert [fault.where for fault in caught.value.faults] == ["package broken", "package stopped", "mmdebstrap"]
 
 
 def test_installed_packages_are_those_that_dpkg_has_configured(tmp_path: object) -> None:
