@@ -16,7 +16,7 @@ from ..apply.signing import Keys
 from ..errors import Fault, SiteError
 from ..nodes.attributes import attribute
 from ..nodes.identity import machine_id
-from ..nodes.images import Image, find_image, image_of, osimage
+from ..nodes.images import Image, find_image, image_of, osimage, yaboot_directory
 from ..nodes.interfaces import ADDRESS, boot_mac, other_names
 from ..nodes.servers import is_address, tftp_directory, tftpserver
 from ..nodes.site import Site
@@ -28,7 +28,7 @@ from .genesis import LABEL, arch_of, genesis, genesis_line
 from .kernel_args import Root, Word, kernel_words, line_of
 from .method import OFFLINE, SHELL, Boots, Method, NodeFiles, Target, Web
 from .pairs import Pair
-from .yaboot import SHIPPED, Yaboot, own_loader
+from .yaboot import SHIPPED, Yaboot
 
 ONCE = "statelite.once"
 """The kernel word that a node's report repeats."""
@@ -192,7 +192,7 @@ class Planner:
 
     def _yaboot(self, image: Image, files: BootFiles) -> None:
         """Note the loader of the system's own medium, or warn that it is nowhere."""
-        directory = own_loader(image.osvers)
+        directory = yaboot_directory(image.osvers)
         if directory is None or directory in files.pairs:
             return
         below = image.column("pkgdir") or f"{image.installdir}/{image.osvers}/{image.osarch}"

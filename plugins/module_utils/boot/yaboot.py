@@ -13,8 +13,6 @@ DIRECTORY = "etc"
 SHIPPED = "ppc/chrp/yaboot"
 """Where a medium of Enterprise Linux has the loader."""
 
-WITH_OWN = re.compile(r"(?:rh|centos|alma|rocky|ol|sl)[a-z]*(\d+)")
-
 
 class Yaboot(Method):
     """Its files lie in `etc` and at the top of the TFTP directory."""
@@ -43,9 +41,3 @@ class Yaboot(Method):
         names = [f"{DIRECTORY}/{name.lower()}" for name in map(hexadecimal, target.addresses) if name]
         names += [f"yaboot.conf-{dashes(target.mac)}"] if target.mac else []
         return NodeFiles(state, {main: text}, dict.fromkeys(names, main))
-
-
-def own_loader(osvers: str) -> str | None:
-    """Return the directory below the TFTP directory for a system that boots with the loader of its own medium, else None."""
-    match = WITH_OWN.match(osvers)
-    return f"yb/{osvers}" if match and int(match.group(1)) >= 6 else None

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from .values import attribute
 if TYPE_CHECKING:
     from .site import Site
 
+WITH_YABOOT = re.compile(r"(?:rh|centos|alma|rocky|ol|sl)[a-z]*(\d+)[A-Za-z0-9._-]*")
 LEGACY_METHODS = ("install", "netboot", "statelite")
 
 
@@ -160,6 +162,12 @@ def architecture(site: Site, node: str, usual: str = "") -> str:
         return image.osarch
     value = attribute(site, node, "nodetype", "arch")
     return value.text if value else usual
+
+
+def yaboot_directory(osvers: str) -> str | None:
+    """Return the directory below the TFTP directory for a system that boots with the yaboot of its own medium, else None."""
+    match = WITH_YABOOT.fullmatch(osvers)
+    return f"yb/{osvers}" if match and int(match.group(1)) >= 6 else None
 
 
 def _called(site: Site, name: str) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from ..errors import SiteError
 from ..nodes.attributes import attribute
-from ..nodes.images import architecture
+from ..nodes.images import architecture, find_image, image_of, yaboot_directory
 from ..nodes.servers import TFTP_ON_WEB, behind_server, bracketed
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ MACHINES = ((BIOS, 0), (EFI_X64, 7), (EFI_X64, 9), (EFI_ARM64, 11), (HTTP_X64, 1
 GRUB = "boot/grub2/grub2"
 XNBA = "xcat/xnba"
 POWER = "grub2-power"
+YABOOT = "yaboot"
 USER_CLASSES = ("iPXE", "xNBA")
 """What a machine that runs iPXE says that it is (option 77)."""
 
@@ -53,12 +55,26 @@ class Asking(Protocol):
 
 
 def method_of(site: Site, node: str) -> str:
-    """Return how a node boots: noderes.netboot; GRUB on POWER by a name of its own, as such machines do not say what they are."""
+    """Return how a node boots: noderes.netboot; GRUB on POWER by a name of its own, as such machines do not say what they are.
+
+    So is the yaboot that comes with a system, by the name of that.
+    """
     value = attribute(site, node, "noderes", "netboot")
     method = value.text if value else "pxe"
+    if method == YABOOT:
+        directory = _yaboot_directory(site, node)
+        return f"{YABOOT}-{directory.rpartition('/')[2]}" if directory else YABOOT
     if not method.startswith("grub2"):
         return method
     return POWER if architecture(site, node).startswith("ppc") else "grub2"
+
+
+def _yaboot_directory(site: Site, node: str) -> str | None:
+    try:
+        image = find_image(site, image_of(site, node))
+    except SiteError:
+        return None
+    return yaboot_directory(image.osvers) if image else None
 
 
 def tag_of(method: str) -> str:
@@ -97,6 +113,9 @@ def loaders(method: str, bios_loader: str) -> list[Loader]:
         ]
     if method == "grub2":
         return [Loader(f"{GRUB}.x86_64", EFI_X64), Loader(f"{GRUB}.aarch64", EFI_ARM64)]
+    if method.startswith(YABOOT):
+        system = method[len(YABOOT) + 1 :]
+        return [Loader(f"yb/{system}/yaboot" if system else "yaboot")]
     return [Loader(f"{GRUB}.ppc")] if method == POWER else []
 
 

@@ -1,7 +1,10 @@
 # Copyright: diskless.statelite contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What DHCP has no words for is told by table and row, alike for dnsmasq and Kea: servers without an IPv4 address, IPv6 networks."""
+"""What DHCP has no words for is told by table and row, alike for dnsmasq and Kea: servers without an IPv4 address, IPv6 networks.
+
+And what it does have words for: a loader for each method.
+"""
 
 from __future__ import annotations
 
@@ -109,3 +112,15 @@ def test_a_network_of_ipv6_in_which_nobody_asks_is_nobodys_business() -> None:
 def test_a_node_without_an_address_is_told_as_before() -> None:
     site = Site({**TABLES, "hosts": TABLES["hosts"][1:]})
     assert left_out(site, hosts(site, [])) == ["no DHCP for n1: no MAC, or no address in a declared network"]
+
+
+@pytest.mark.parametrize(("osvers", "loader"), [("rhels6.10", "yb/rhels6.10/yaboot"), ("rhels5.9", "yaboot"), ("", "yaboot")])
+def test_a_machine_of_yaboot_gets_the_loader_that_comes_with_its_system(osvers: str, loader: str, told: Planned) -> None:
+    image = {"imagename": "power", "osvers": osvers, "osarch": "ppc64", "profile": "compute", "provmethod": "statelite"}
+    tables = {
+        "osimage": [image] if osvers else [],
+        "nodetype": [{"node": "n1", "provmethod": "power"}],
+        "noderes": [{"node": "n1", "netboot": "yaboot"}],
+    }
+    text = told(tables)
+    assert f",{loader}\n" in text or f'"boot-file-name": "{loader}"' in text
