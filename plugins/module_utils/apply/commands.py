@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -47,11 +48,25 @@ def with_us(arguments: Sequence[str], environment: Mapping[str, str]) -> list[st
     """Return `arguments` as a command that ends when this process does, whatever ends it.
 
     So a run that was killed leaves nobody at work on a tree that the next run mends. Raises FileNotFoundError when there is no
-    such program: the shell that is between would tell it otherwise.
+    such program, PermissionError with its path when it may not be run: the shell that is between would tell it otherwise.
     """
-    if shutil.which(arguments[0], path=environment["PATH"]) is None:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), arguments[0])
+    program = arguments[0]
+    if shutil.which(program, path=environment["PATH"]) is None:
+        places = [program] if "/" in program else [os.path.join(place, program) for place in environment["PATH"].split(":")]
+        found = next((place for place in places if os.path.isfile(place)), None)
+        number = errno.ENOENT if found is None else errno.EACCES
+        raise OSError(number, os.strerror(number), found or program)
     return [*binder(), str(os.getpid()), *arguments]
+
+
+def not_run(error: OSError, name: str, mend: str) -> SiteError:
+    """Return in words why `with_us` or the system could not run a command that is called `name`."""
+    if not isinstance(error, PermissionError) or not error.filename:
+        return SiteError.of(name, f"cannot be run ({error.strerror or error})", mend)
+    path = os.fsdecode(error.filename)
+    if os.path.isfile(path) and not os.stat(path).st_mode & 0o111:
+        return SiteError.of(path, "is not executable", f"Run chmod +x {shlex.quote(path)}")
+    return SiteError.of(path, "may not be run", "See who may use it, and whether its file system is mounted noexec")
 
 
 def is_installed(program: str) -> bool:
@@ -96,7 +111,7 @@ def run_command(
             start_new_session=True,
         )
     except OSError as error:
-        raise SiteError.of(name, f"cannot be run ({error.strerror or error})", mend) from error
+        raise not_run(error, name, mend) from error
     try:
         out, err = process.communicate(stdin, timeout=limit)
     except BaseException as error:

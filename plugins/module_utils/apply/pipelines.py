@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from ..errors import Fault, SiteError
-from .commands import ENVIRONMENT, last_lines, with_us
+from .commands import ENVIRONMENT, last_lines, not_run, with_us
 
 BROKEN_PIPE = -signal.SIGPIPE
 
@@ -96,7 +96,7 @@ def _start(
             start_new_session=True,
         )
     except OSError as error:
-        raise SiteError.of(stage.name, f"cannot be run ({error.strerror or error})", mend) from error
+        raise not_run(error, stage.name, mend) from error
 
 
 def _judge(stages: Sequence[Stage], statuses: Sequence[int], spoken: Sequence[IO[bytes]], mend: str) -> None:

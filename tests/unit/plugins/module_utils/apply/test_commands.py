@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.apply import commands
 from ansible_collections.diskless.statelite.plugins.module_utils.apply.commands import run_command
+from ansible_collections.diskless.statelite.plugins.module_utils.apply.pipelines import Stage, run_pipeline
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 
 RUNNER = """
@@ -70,6 +71,22 @@ def test_a_machine_whose_setpriv_knows_no_signal_has_python_ask_for_it(tmp_path:
 def test_a_program_that_is_not_there_is_told_by_its_name() -> None:
     with pytest.raises(SiteError, match=r"no-such-program: cannot be run \(No such file or directory\)\. Install it"):
         run_command(["no-such-program", "--words"], limit=60, mend="Install it")
+
+
+def test_a_program_that_may_not_be_run_is_told_by_its_path_with_the_mend(tmp_path: Path) -> None:
+    script = tmp_path / "post install"
+    script.write_text("#!/bin/sh\n")
+    with pytest.raises(SiteError) as refused:
+        run_command([str(script)], limit=60, mend="Install it")
+    (fault,) = refused.value.faults
+    assert (fault.where, fault.what, fault.mend) == (str(script), "is not executable", f"Run chmod +x '{script}'")
+    with pytest.raises(SiteError, match=r"post install: is not executable\. Run chmod \+x "):
+        run_pipeline([Stage("first", [str(script)])], str(tmp_path / "out"), limit=60, mend="Install it")
+    script.rename(tmp_path / "found")
+    with pytest.raises(SiteError, match=rf"{tmp_path}/found: is not executable"):
+        run_command(["found"], limit=60, mend="Install it", environment={"PATH": f"/nowhere:{tmp_path}"})
+    with pytest.raises(SiteError, match="cannot be run"):
+        run_command([str(tmp_path)], limit=60, mend="Install it")
 
 
 def test_the_last_lines_and_the_status_are_the_commands_own() -> None:
