@@ -18,7 +18,7 @@ from .emulation import build_faults
 from .installers.order import Order
 from .installers.registry import Installer, installer_for, known_families
 from .interfaces import interface_faults
-from .packages import Others, default_pkgdir, read_exlist, read_others, read_packages, split_sources
+from .packages import Others, default_pkgdir, postinstall_of, read_exlist, read_others, read_packages, split_sources
 from .pkglist import PackageList
 from .systems import family, version
 
@@ -114,7 +114,7 @@ def define(image: Image, share: str, limit: float, here: bool = True, other_rele
     faults = [*_row_faults(image), *interface_faults(image)]
     where = f"table linuximage, imagename {image.name}"
     environment, wrong = parse_environment(image.column("environvar"), f"table osimage, imagename {image.name}, column environvar")
-    scripts, unusable = parse_postinstall(image.column("postinstall"), f"{where}, column postinstall")
+    scripts, unusable = parse_postinstall(postinstall_of(image), f"{where}, column postinstall")
     faults += [*wrong, *unusable]
     packages = PackageList()
     try:

@@ -26,6 +26,7 @@ from ..tables.columns import Row
 from .credentials import Credentials
 from .definition import Definition
 from .given import Given
+from .packages import postinstall_of
 from .tree import TreeFile
 
 FORMAT = 1
@@ -107,6 +108,8 @@ def describe(definition: Definition, given: Given, params: Mapping[str, Any]) ->
     for column, packages in (("pkglist", definition.packages), ("otherpkglist", definition.others.packages)):
         if packages.files:
             row.setdefault(column, packages.files[0])  # a default list was found, and none is looked for there
+    if definition.postinstall:
+        row.setdefault("postinstall", postinstall_of(image))
     files = tuple(_read(files_of(definition)))
     options = {name: params[name] for name in OPTIONS}
     return Description(image.name, row, image.installdir, options, files, directories_of(definition), given)

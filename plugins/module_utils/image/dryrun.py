@@ -20,7 +20,7 @@ from .build_host import release, system_of_image
 from .definition import Definition
 from .description import directories_of, files_of
 from .genimage import defined, held_by, newest_generation, why
-from .packages import default_otherpkgdir, default_pkgdir
+from .packages import default_otherpkgdir, default_pkgdir, postinstall_of
 from .systems import version
 
 BUILDER = "/usr/lib/statelite/netboot"
@@ -71,6 +71,7 @@ def values(definition: Definition) -> dict[str, str]:
     found["otherpkgdir"] = found["otherpkgdir"] or default_otherpkgdir(image)
     if definition.others.packages.files:
         found["otherpkglist"] = found["otherpkglist"] or definition.others.packages.files[0]
+    found["postinstall"] = found["postinstall"] or postinstall_of(image)
     found["rootimgdir"] = image.rootimgdir
     return found
 

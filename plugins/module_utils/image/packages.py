@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -120,6 +121,17 @@ def read_others(image: Image, environment: Mapping[str, str]) -> tuple[Others, l
 
 
 def read_exlist(image: Image, environment: Mapping[str, str]) -> list[Pattern]:
-    """Return what a packed image leaves out; raises SiteError with every fault of the files that the column names."""
+    """Return what a packed image leaves out; raises SiteError with every fault of the files that the column names, or of the one found."""
     where = f"table linuximage, imagename {image.name}, column exlist"
-    return parse_exlist(split_column(image.column("exlist")), read_text, environment, where)
+    items = split_column(image.column("exlist"))
+    if not items:
+        found = find_list(image, custom_directories(image), "exlist")
+        items = [found] if found else []
+    return parse_exlist(items, read_text, environment, where)
+
+
+def postinstall_of(image: Image) -> str:
+    """Return the scripts that run when the packages are there: those of the column, else the site's own one for the image."""
+    written = image.column("postinstall")
+    found = "" if written else find_list(image, custom_directories(image), "postinstall")
+    return shlex.quote(found) if found else written
