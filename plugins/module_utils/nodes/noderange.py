@@ -300,7 +300,10 @@ class _Range:
         return {node for node in self.nodes if begins(node)}.union(*map(self.group, groups))
 
     def from_file(self, part: str) -> set[str]:
-        """Return the nodes of `^FILE` with a noderange a line, up to a blank or colon; `#` and `^` lines are skipped."""
+        """Return the nodes of `^FILE` with a noderange a line, up to a blank or colon; `#` and `^` lines are skipped.
+
+        Each line stands for itself: one that begins with a sign would take nothing from the others, and is refused.
+        """
         where = self._at(part)
         if self.read_file is None:
             raise SiteError.of(where, "a file cannot be read here", "Write the names themselves")
@@ -311,9 +314,12 @@ class _Range:
                 where, f"the file cannot be read ({error.strerror or error})", "Name a file with a noderange a line"
             ) from error
         found: set[str] = set()
-        for line in text.splitlines():
+        for number, line in enumerate(text.splitlines(), 1):
             first = re.split(r"[ \t:]", line.strip(), maxsplit=1)[0]
-            if first and not first.startswith(("#", "^")):
+            if first.startswith(tuple("-!&@")):
+                mend = f"Put it behind what it is to act on: 'compute,{first}' on one line, or '{part},{first}' in the noderange"
+                self.faults.append(Fault(f"{where}, line {number}", f"'{first[:LENGTH]}' begins with a sign", mend))
+            elif first and not first.startswith(("#", "^")):
                 found |= self.whole(first)
         return found
 

@@ -106,6 +106,23 @@ def test_a_file_of_nodes_is_read_where_the_module_runs(tmp_path) -> None:
         expand(SITE, f"^{tmp_path}/nowhere", read_names)
 
 
+def test_a_line_of_a_file_that_only_takes_out_is_refused_with_its_number(tmp_path) -> None:
+    file = tmp_path / "nodes"
+    file.write_text("n1-n4\n-n3\n!n2 # not now\n\n&n1\n@n1\n", encoding="utf-8")
+    with pytest.raises(SiteError) as refused:
+        expand(SITE, f"^{file}", read_names)
+    places = [(fault.where.rpartition(", ")[2], fault.what) for fault in refused.value.faults]
+    signed = [(2, "-n3"), (3, "!n2"), (5, "&n1"), (6, "@n1")]
+    assert places == [(f"line {number}", f"'{text}' begins with a sign") for number, text in signed]
+    assert (
+        refused.value.faults[0].mend == f"Put it behind what it is to act on: 'compute,-n3' on one line, or '^{file},-n3' in the noderange"
+    )
+    file.write_text("n1-n4,-n3\n", encoding="utf-8")
+    assert expand(SITE, f"^{file}", read_names) == ["n1", "n2", "n4"]
+    file.write_text("n1-n4\n", encoding="utf-8")
+    assert expand(SITE, f"^{file},-n3", read_names) == ["n1", "n2", "n4"]
+
+
 def test_ten_thousand_nodes_take_no_time() -> None:
     rows = [{"node": f"n{number:05d}", "groups": f"compute,rack{number // 40}"} for number in range(10_000)]
     site = Site({"nodelist": rows, "nodetype": [{"node": "compute", "os": "debian12"}]})
