@@ -17,6 +17,7 @@ description:
   - An ISO image is read by xorriso, without a mount. The directory appears by one rename when it is complete.
   - Defines the osimages C(OS-ARCH-install-PROFILE), C(OS-ARCH-netboot-PROFILE) and C(OS-ARCH-statelite-PROFILE) where they are not
     there yet. Rows that are there are never changed. Nothing in this collection installs disks; the first is for other tools.
+  - Tells of the distribution and the directories of its packages in the table osdistro.
   - Packages of an RPM distribution must be signed by the keys that the medium has at its top; C(pkgdir) of the osimages says so.
     The index of Debian's own media is not signed. Where you have verified the medium, put C([trusted=yes]) before the directory in
     C(pkgdir); else genimage refuses its packages.

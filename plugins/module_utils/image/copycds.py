@@ -24,6 +24,7 @@ from ..tables.schema import TABLES, check_rows
 from ..tables.store import DEFAULT_SITE, Store, open_store
 from .media import Medium, recognise
 from .medium_sources import Source, source_at
+from .systems import family, version
 
 METHODS = ("install", "netboot", "statelite")
 UNKNOWN = "?"
@@ -169,12 +170,24 @@ def _missing(wanted: Sequence[Mapping[str, Row]], tables: Tables) -> list[Change
     return [change for name in ("osimage", "linuximage") for change in plan_table(TABLES[name], tables[name], [rows[name] for rows in new])]
 
 
+def _distribution(medium: Medium, path: str, tables: Tables) -> list[Change]:
+    """Return the changes that tell of the distribution and the directories of its packages; one that is there gets a further directory."""
+    name = f"{medium.osvers}-{medium.osarch}"
+    major_version, _dot, minor_version = version(medium.osvers).partition(".")
+    new = {"osdistroname": name, "basename": family(medium.osvers), "majorversion": major_version, "minorversion": minor_version}
+    new |= {"arch": medium.osarch, "type": "Linux", "dirpaths": path}
+    row = next((dict(row) for row in tables["osdistro"] if row["osdistroname"] == name), new)
+    paths = [each for each in row.get("dirpaths", "").split(",") if each]
+    row["dirpaths"] = ",".join(paths if path in paths else [*paths, path])
+    return plan_table(TABLES["osdistro"], tables["osdistro"], [row])
+
+
 def read_and_plan(params: Mapping[str, Any], warn: Callable[[str], None]) -> Copycds:
     """Return the plan for one medium; raises SiteError when it is not recognised, or its place is taken by something else."""
     source = source_at(params["src"])
     medium = recognise(source.markers().get, source.path, params["os"], params["arch"])
     store = open_store(params["site"])
-    version, tables = store.read(("osimage", "linuximage", "site"))
+    read_at, tables = store.read(("osimage", "linuximage", "osdistro", "site"))
     installdir = Site(tables).setting("installdir")
     disc = f"-disc{medium.disc}" if medium.disc > 1 else ""
     target = os.path.normpath(params["dest"] or f"{installdir}/{medium.osvers}/{medium.osarch}{disc}")
@@ -192,8 +205,8 @@ def read_and_plan(params: Mapping[str, Any], warn: Callable[[str], None]) -> Cop
         warn(f"{target} is disc {medium.disc}: name it in pkgdir, after the directory of disc 1, where its packages are wanted")
 
     def decide(found: Tables) -> list[Change]:
-        return _missing(wanted, found)
+        return [*_distribution(medium, target, found), *_missing(wanted, found)]
 
     raise_faults(fault for rows in wanted for name, row in rows.items() for fault in check_rows(TABLES[name], [row]))
     names = [rows["osimage"]["imagename"] for rows in wanted]
-    return Copycds(source, medium, target, fingerprint, held, names, store, version, decide(tables), decide)
+    return Copycds(source, medium, target, fingerprint, held, names, store, read_at, decide(tables), decide)

@@ -256,6 +256,21 @@ def test_a_further_disc_has_its_own_directory_and_no_osimages(place):
     assert plan.result()["osimages"] == []
 
 
+def test_the_distribution_is_told_with_every_directory_of_its_packages(place):
+    def distributions():
+        with open_store(str(place.site)) as store:
+            return store.tables()["osdistro"]
+
+    first, second = str(place.install / "debian12/x86_64"), str(place.install / "debian12/second")
+    place.run(place.tree(), osimages=False)
+    row = {"osdistroname": "debian12-x86_64", "basename": "debian", "majorversion": "12", "arch": "x86_64", "type": "Linux"}
+    assert distributions() == [{**row, "dirpaths": first}]
+    disc = place.tree(DEBIAN.replace("Binary-1", "Binary-2"), "second")
+    place.run(disc, dest=second)
+    assert distributions() == [{**row, "dirpaths": f"{first},{second}"}]
+    assert place.run(disc, dest=second) == []
+
+
 def test_what_is_no_iso_is_named(place):
     bad = place.directory / "bad.iso"
     bad.write_text("no image", encoding="utf-8")
