@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from ..errors import Fault
 from ..nodes.attributes import attribute
-from ..nodes.interfaces import ADDRESS, boot_mac, colons
+from ..nodes.interfaces import ADDRESS, boot_mac, colons, machine_uuid
 from ..nodes.servers import is_address, network_of
 from ..nodes.site import Site, uniform
 from ..tables.rules import UUID
@@ -90,13 +90,11 @@ class Checks:
         return self._twice(node, f"hardware address {colons(mac)}", "table mac, column mac")
 
     def _uuid(self, node: str) -> list[Fault]:
-        found = attribute(self.site, node, "vpd", "uuid")
-        if found is None:
-            return []
-        if not UUID.fullmatch(found.text):
+        uuid = machine_uuid(self.site, node)
+        if uuid and not UUID.fullmatch(uuid):
             mend = "Write it as dmidecode says it, such as 4c4c4544-0052-3510-8051-b7c04f4d3232"
-            return [Fault(f"node {node}, vpd.uuid", f"'{found.text}' is no UUID", mend)]
-        return self._twice(node, f"UUID {found.text.lower()}", "table vpd, column uuid")
+            return [Fault(f"node {node}, vpd.uuid", f"'{uuid}' is no UUID", mend)]
+        return self._twice(node, f"UUID {uuid}", "table vpd, column uuid") if uuid else []
 
     def _address(self, node: str) -> list[Fault]:
         address = self.site.address(node)

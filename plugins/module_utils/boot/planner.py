@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 from ..apply.generations import KERNEL, Generation
 from ..apply.signing import Keys
 from ..errors import Fault, SiteError
-from ..nodes.attributes import attribute
 from ..nodes.identity import machine_id
 from ..nodes.images import Image, find_image, image_of, osimage, yaboot_directory
-from ..nodes.interfaces import ADDRESS, boot_mac, other_names
+from ..nodes.interfaces import ADDRESS, boot_mac, machine_uuid, other_names
 from ..nodes.servers import is_address, tftp_directory, tftpserver
 from ..nodes.site import Site
 from ..tables.rules import UUID
@@ -257,9 +256,9 @@ class Planner:
             if extra and is_address(extra) and not has_own:
                 addresses.append(extra)
         server = tftpserver(self.site, node) if wanted.arch and wanted.method.named_server else ""
-        found = attribute(self.site, node, "vpd", "uuid")
-        uuid = found.text.lower() if found and UUID.fullmatch(found.text) else ""
-        return Target(node, wanted.arch, mac if mac and ADDRESS.fullmatch(mac) else None, addresses, server, uuid)
+        uuid = machine_uuid(self.site, node)
+        named = uuid if UUID.fullmatch(uuid) else ""
+        return Target(node, wanted.arch, mac if mac and ADDRESS.fullmatch(mac) else None, addresses, server, named)
 
 
 def _booted(method: Method, boots: Boots, target: Target, web: Web) -> NodeFiles:

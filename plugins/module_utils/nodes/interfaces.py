@@ -52,6 +52,12 @@ def other_names(site: Site, node: str) -> list[str]:
     return [name for _address, name in entries(site, node) if name not in ("", node, NO_ADDRESS)]
 
 
+def machine_uuid(site: Site, node: str) -> str:
+    """Return the UUID of the machine as the table vpd has it, in lower case; empty where it has none."""
+    found = attribute(site, node, "vpd", "uuid") if site.rows("vpd") else None
+    return found.text.lower() if found else ""
+
+
 def colons(address: str) -> str:
     """Return a hardware address in lower case with colons."""
     return address.lower().replace("-", ":")
