@@ -33,6 +33,7 @@ NO_DRACUT = re.compile(r"sles|suse|opensuse|leap|(?:rhels|rhel|rhelc|rhelhpc|cen
 
 SUSE = re.compile(r"sles|suse|opensuse|leap")
 DEBIAN = re.compile(r"debian|ubuntu")
+NETDEV = "netdev="
 OUR_NFS = ("vers=3", "nolock")
 """How a root of our own generations is mounted while nfsrootopts is unset.
 
@@ -164,9 +165,9 @@ def _interface(site: Site, node: str, image: Image) -> Word | None:
     if ADDRESS.fullmatch(written):
         return Word(f"BOOTIF={written}", source)
     if written and written != "mac":
-        return Word(f"netdev={written}", source)
+        return Word(f"{NETDEV}{written}", source)
     if image.column("nodebootif"):
-        return Word(f"netdev={image.column('nodebootif')}", f"linuximage.nodebootif of image {image.name}")
+        return Word(f"{NETDEV}{image.column('nodebootif')}", f"linuximage.nodebootif of image {image.name}")
     if "ppc" in image.osarch:
         return Word(f"BOOTIF={boot_mac(site, node) or ''}", f"mac.mac of node {node}")
     return None
@@ -301,7 +302,8 @@ def _words(site: Site, node: str, root: Root, facing: str | None) -> Iterator[Wo
     if root.statelite:
         yield Word(f"STATEMNT={statemnt}", where or "statelite.statemnt, not set")
     yield from _who(site, node, root, server)
-    yield from (word for word in (_interface(site, node, image), _driver(site, node)) if word)
+    interface = _interface(site, node, image)
+    yield from (word for word in (interface, _driver(site, node)) if word)
     for text in console_words(site, node, image.osarch):
         yield Word(text, _source(site, node, "nodehm", "serialport") or OURS)
     if NO_SELINUX.match(image.osvers):
@@ -315,7 +317,9 @@ def _words(site: Site, node: str, root: Root, facing: str | None) -> Iterator[Wo
         yield Word(f"MNTOPTS={mntopts}", where or "statelite.mntopts, not set")
     if not NO_DRACUT.match(image.osvers):
         if not any(word.text.startswith("ip=") for word in added):
-            yield Word("ip=dhcp6" if ":" in image_server(site, node, facing) else "ip=dhcp", OURS)
+            # Said of no interface, NetworkManager in an initramfs gives addresses to the others too.
+            named = f"{interface.text[len(NETDEV) :]}:" if interface and interface.text.startswith(NETDEV) else ""
+            yield Word(f"ip={named}dhcp{'6' if ':' in image_server(site, node, facing) else ''}", OURS)
         yield Word("rd.neednet=1", OURS)
     yield Word(f"statelite.image={image.name}", f"image {image.name}")
     if generation.number is not None:

@@ -14,7 +14,15 @@ from .node import AGENT
 from .test_words import CMDLINE
 
 
-@pytest.mark.parametrize(("words", "written"), [("netdev=eth1 BOOTIF=01-52-54", "ip=eth1:dhcp bootdev=eth1 rd.bootif=0"), ("ip=dhcp", "")])
+@pytest.mark.parametrize(
+    ("words", "written"),
+    [
+        ("netdev=eth1 BOOTIF=01-52-54", "ip=eth1:dhcp bootdev=eth1 rd.bootif=0"),
+        ("netdev=eth1 ip=eth1:dhcp6 BOOTIF=01-52-54", "bootdev=eth1 rd.bootif=0"),
+        ("netdev=eth1 ip=dhcp", "ip=eth1:dhcp bootdev=eth1 rd.bootif=0"),
+        ("ip=dhcp", ""),
+    ],
+)
 def test_the_root_comes_by_the_interface_that_the_tables_name(tmp_path: Path, words: str, written: str) -> None:
     script = tmp_path / "hook.sh"
     hook = (AGENT / "statelite-cmdline.sh").read_text()

@@ -19,7 +19,9 @@ fi
 # Whichever card the boot loader used and says in BOOTIF=, the root is fetched by the interface that the tables name.
 statelite_netdev=$(getarg netdev=)
 if [ -n "$statelite_netdev" ]; then
-    printf 'ip=%s:dhcp bootdev=%s rd.bootif=0\n' "$statelite_netdev" "$statelite_netdev" > /etc/cmdline.d/96statelite.conf
+    statelite_ip="ip=$statelite_netdev:dhcp "
+    case $(getarg ip=) in "$statelite_netdev":*) statelite_ip='' ;; esac
+    printf '%sbootdev=%s rd.bootif=0\n' "$statelite_ip" "$statelite_netdev" > /etc/cmdline.d/96statelite.conf
     unset CMDLINE
 fi
 
@@ -31,4 +33,4 @@ if [ -n "$statelite_nfsroot" ]; then
         *) die "NFSROOT=$statelite_nfsroot and root=$statelite_root name different root images: correct one of the two words" ;;
     esac
 fi
-unset statelite_nfsroot statelite_root statelite_wanted statelite_netdev
+unset statelite_nfsroot statelite_root statelite_wanted statelite_netdev statelite_ip

@@ -148,6 +148,15 @@ def test_a_plain_image_beside_generations_keeps_their_pairs(server: Server) -> N
     assert "ip=dhcp" in server.boot_file("n1") and ":ro STATEMNT" in server.boot_file("n1")
 
 
+def test_no_other_interface_than_the_named_one_is_to_get_an_address(server: Server) -> None:
+    server.tables["noderes"].append({"node": "n1", "installnic": "eth1"})
+    server.nodeset("n1,n2")
+    words = server.boot_file("n1").split()
+    assert {"netdev=eth1", "ip=eth1:dhcp"} <= set(words)
+    assert "ip=dhcp" not in words
+    assert "ip=dhcp" in server.boot_file("n2").split()
+
+
 def test_what_a_removed_node_left_goes_and_what_others_own_stays(server: Server) -> None:
     server.nodeset()
     foreign = server.tftp / "pxelinux.cfg/default"

@@ -22,7 +22,7 @@ AROUND = {
 }
 """What stood around the cases: addresses that the original resolved by DNS."""
 
-OURS = re.compile(r"ip=dhcp|rd\.neednet=1|statelite\.(image|generation|levels|machine-id)=.*")
+OURS = re.compile(r"ip=(?:eth\d:)?dhcp|rd\.neednet=1|statelite\.(image|generation|levels|machine-id)=.*")
 STUB = b"\0" * 64 + b"PE\0\0\x64\x86" + b"\0" * 442
 """The kernel of the cases: 512 bytes, by which UEFI can start it."""
 
