@@ -27,6 +27,13 @@ description:
 author:
   - diskless.statelite contributors (!UNKNOWN)
 options:
+  dhcp:
+    description:
+      - Whether Kea gives our nodes their addresses. V(false) empties our pieces where they are, for a site whose addresses come from
+        dnsmasq or from a server of its own. What others have in the main file stays in effect, and the daemon is left as it is; RV(ours)
+        tells whether there is any use for it.
+    type: bool
+    default: true
   interfaces:
     description:
       - The interfaces of this server in the nodes' networks; by default those that the table C(networks) names as C(mgtifname).
@@ -82,6 +89,10 @@ EXAMPLES = r"""
 - name: Answer the nodes on the inner network by Kea
   diskless.statelite.kea:
     interfaces: [eth1]
+
+- name: Have Kea answer them no more
+  diskless.statelite.kea:
+    dhcp: false
 """
 
 RETURN = r"""
@@ -96,6 +107,18 @@ hosts:
   returned: success
   type: dict
   sample: {"n1": {"mac": "52:54:00:77:00:11", "ip": "10.77.0.11"}}
+ours:
+  description: Whether the main file is ours, so that the daemon serves nobody but our nodes.
+  returned: success
+  type: bool
+  sample: true
+serves_others:
+  description:
+    - Whether the main file is somebody else's and reads our pieces, so that the daemon serves others too; with O(dhcp=false), also whether
+      systemd runs it.
+  returned: success
+  type: bool
+  sample: false
 """
 
 from ansible_collections.diskless.statelite.plugins.module_utils.module import run

@@ -27,6 +27,7 @@ from .hosts import Host, hosts, interfaces, left_out, settings_faults
 from .keaforeign import Foreign
 
 SPEC: dict[str, Any] = {
+    "dhcp": {"type": "bool", "default": True},
     "interfaces": {"type": "list", "elements": "str", "default": []},
     "lease": {"type": "str", "default": "infinite"},
     "boot_file": {"type": "str", "default": "lpxelinux.0"},
@@ -73,6 +74,8 @@ class KeaPlan:
     socket: str
     reload: bool
     unread: bool
+    ours: bool
+    serves_others: bool
 
     def lines(self) -> list[str]:
         """Return the lines that come and go, by file, and the leases that are ended."""
@@ -90,7 +93,8 @@ class KeaPlan:
     def result(self) -> dict[str, Any]:
         """Return the files and the hosts in them."""
         files = sorted([*self.texts, self.main] if self.main not in self.texts else self.texts)
-        return {"files": files, "hosts": {host.name: {"mac": host.mac, "ip": host.address} for host in self.found}}
+        named = {host.name: {"mac": host.mac, "ip": host.address} for host in self.found}
+        return {"files": files, "hosts": named, "ours": self.ours, "serves_others": self.serves_others}
 
     def validate(self) -> None:
         """Have Kea test the whole configuration as it would be, in the place where it would be."""
@@ -171,7 +175,9 @@ def _main_fault(main: str, paths: Iterable[str]) -> Fault:
 
 def plan(site: Site, params: dict[str, Any], own: Sequence[str]) -> KeaPlan:
     """Return the plan for the declared site; raises SiteError with every fault of options, tables and the files of others."""
-    params = {**params, "dhcp": True, "interfaces": params["interfaces"] or interfaces(site)}
+    if not params["dhcp"]:
+        return plan_nobody(params)
+    params = {**params, "interfaces": params["interfaces"] or interfaces(site)}
     main, directory = params["main_file"], params["directory"].rstrip("/")
     raise_faults(settings_faults(params))
     found = hosts(site, own)
@@ -207,7 +213,32 @@ def plan(site: Site, params: dict[str, Any], own: Sequence[str]) -> KeaPlan:
         socket,
         params["reload"],
         params["reload"] and _unread(socket, texts),
+        is_ours or aside,
+        not is_ours and not aside,
     )
+
+
+def plan_nobody(params: dict[str, Any]) -> KeaPlan:
+    """Return the plan by which Kea answers none of our nodes, as another server does: our pieces, where they are, get empty.
+
+    What others have in the main file stays in effect. Whether the daemon is of use to anybody then is told by `serves_others`.
+    """
+    main, directory = params["main_file"], params["directory"].rstrip("/")
+    raw = _text(main)
+    said = Foreign.of(main, raw or "")
+    pieces = {f"{directory}/{name}": text for name, text in keaconfig.NOTHING.by_name().items()}
+    present = {path: _text(path) for path in pieces}
+    is_read = raw is not None and is_installed("kea-dhcp4")
+    ours = is_read and (raw or "").startswith(keaconfig.HEADER)
+    texts = {path: text for path, text in pieces.items() if is_read and present[path] is not None}
+    lease_file = params["lease_file"] or ("" if ours else said.lease_file()) or keadaemon.LEASES
+    stale = []
+    if texts and (ours or said.keeps_leases_in_file()):
+        before = keaconfig.reserved(present[f"{directory}/{keaconfig.SUBNETS}"] or "")
+        stale = leases.stale(keadaemon.leases(lease_file, time.time()), [], before)
+    others = is_read and not ours and {path for _place, path in said.includes()} >= set(pieces) and keadaemon.is_unit_running()
+    unread = params["reload"] and _unread(said.socket(), texts)
+    return KeaPlan(main, directory, present, texts, False, [], lease_file, stale, said.socket(), params["reload"], unread, ours, others)
 
 
 def _unread(socket: str, paths: Iterable[str]) -> bool:
@@ -223,6 +254,8 @@ def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> KeaPla
     if params["own"]:
         site = own_view(site)
     decided = plan(site, params, local_addresses())
+    if not params["dhcp"]:
+        return decided
     said = Foreign.of(decided.main, _text(decided.main) or "")
     if decided.main not in decided.texts:
         for place, path in said.includes():

@@ -26,6 +26,9 @@ HEADER = "// Written by diskless.statelite (module kea). Changes made here are l
 CLASSES, SUBNETS = "client-classes.json", "subnet4.json"
 """Names of our two pieces, each the elements of a list."""
 
+NO_CLASS = '{"name": "statelite"}'
+"""A class of no machine: Kea takes an empty list of subnets, and none of classes."""
+
 FOR_EVER = 4294967295
 """A lease without end (RFC 2131, 3.3)."""
 
@@ -184,8 +187,12 @@ def pieces(site: Site, found: Sequence[Host], own: Sequence[str], lease: str, bi
             subnets.append(f'{json.dumps(subnet)[:-1]}, "reservations": [\n{lines}\n]}}')
     if faults:
         raise SiteError(*faults)
-    classes = [json.dumps(each) for each in _classes(set(kinds.values()), bios_loader, site.setting("httpport"))]
+    classes = [json.dumps(each) for each in _classes(set(kinds.values()), bios_loader, site.setting("httpport"))] or [NO_CLASS]
     return Pieces(*("".join(f"{line}\n" for line in (HEADER, ",\n".join(each))) for each in (classes, subnets)))
+
+
+NOTHING = Pieces(f"{HEADER}\n{NO_CLASS}\n", f"{HEADER}\n\n")
+"""The pieces of no host."""
 
 
 def reserved(text: str) -> set[tuple[str, str]]:

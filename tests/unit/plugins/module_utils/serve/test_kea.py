@@ -20,6 +20,7 @@ import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
 from ansible_collections.diskless.statelite.plugins.module_utils.serve.kea import SPEC, KeaPlan, of_the_package, plan
+from ansible_collections.diskless.statelite.plugins.module_utils.serve.keaconfig import CLASSES, HEADER, SUBNETS
 
 TABLES = {
     "site": [{"key": "master", "value": "10.77.0.1"}],
@@ -114,6 +115,44 @@ def test_a_main_file_of_others_that_reads_our_pieces_stays_as_it_is(tmp_path: Pa
     assert (tmp_path / "kea-dhcp4.conf").read_text() == FOREIGN % {"root": tmp_path}
     with pytest.raises(SiteError, match="does not name eth7"):
         planned(tmp_path, interfaces=["lo", "eth7"])
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_kea_that_is_to_answer_nobody_has_empty_pieces_which_it_takes_and_is_of_use_to_others_alone(others: bool, tmp_path: Path) -> None:
+    assert planned(tmp_path, dhcp=False).lines() == []
+    if others:
+        foreign(tmp_path)
+        assert planned(tmp_path, dhcp=False).lines() == []
+    planned(tmp_path).apply()
+    main = (tmp_path / "kea-dhcp4.conf").read_text()
+    left = planned(tmp_path, dhcp=False)
+    assert any("52:54:00:77:00:11" in line for line in left.lines())
+    left.apply()
+    assert (tmp_path / "pieces" / SUBNETS).read_text() == f"{HEADER}\n\n"
+    assert (tmp_path / "pieces" / CLASSES).read_text() == f'{HEADER}\n{{"name": "statelite"}}\n'
+    assert (tmp_path / "kea-dhcp4.conf").read_text() == main
+    assert planned(tmp_path, dhcp=False).lines() == []
+    assert left.result()["ours"] is not others
+    assert left.result()["serves_others"] is False, "nothing runs it"
+    again = planned(tmp_path)
+    again.apply()
+    assert len(again.found) == 2
+
+
+def test_a_site_without_a_node_is_one_that_kea_takes(tmp_path: Path) -> None:
+    nobody = planned(tmp_path, {"nodelist": [], "mac": [], "hosts": []})
+    nobody.apply()
+    assert nobody.found == []
+
+
+def test_leases_of_nodes_that_kea_answers_no_more_are_ended(tmp_path: Path) -> None:
+    foreign(tmp_path)
+    planned(tmp_path).apply()
+    held = "10.77.0.11,52:54:00:77:00:11,,4294967295,4294967295,1,0,0,n1,0,\n"
+    office = "192.0.2.7,52:54:00:00:00:07,,7200,4294967295,2,0,0,phone,0,\n"
+    (tmp_path / "leases.csv").write_text(HEAD + held + office)
+    left = planned(tmp_path, dhcp=False)
+    assert [lease.address for lease in left.stale] == ["10.77.0.11"]
 
 
 def test_a_file_as_its_package_brought_it_is_nobodys() -> None:
