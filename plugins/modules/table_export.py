@@ -57,6 +57,10 @@ options:
     type: str
     choices: [csv, json, stanza]
     default: csv
+  names:
+    description: With V(stanza) the objects to give; by default all of them.
+    type: list
+    elements: str
   dest:
     description:
       - File on the managed machine to write the text to; by default it is only returned. A directory when O(table) is omitted with V(csv).
@@ -75,6 +79,17 @@ EXAMPLES = r"""
 - name: Keep every table, as dumpxCATdb does
   diskless.statelite.table_export:
     dest: /root/site-tables
+
+- name: Give one osimage as mkdef takes it
+  diskless.statelite.table_export:
+    table: osimage
+    form: stanza
+    names: [rocky9.4-x86_64-statelite-compute]
+  register: sample
+
+- name: Define an osimage as a copy of it
+  diskless.statelite.table_import:
+    content: "{{ sample.content | regex_replace('(?m)^[^\\s#]\\S*:$', 'mycomputeimage:') }}"
 
 - name: Give the nodes as mkdef takes them
   diskless.statelite.table_export:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from ..errors import Fault, SiteError, raise_faults
@@ -67,8 +67,10 @@ def _content_of(path: str) -> bytes | None:
 
 def plan_export(params: Mapping[str, Any], _warn: Callable[[str], None]) -> ExportPlan:
     """Return the plan that gives a table, objects or the whole site as text, and writes it where `dest` says."""
-    name, form, dest = params["table"], params["form"], params["dest"]
+    name, form, dest, names = params["table"], params["form"], params["dest"], params.get("names") or []
     faults = []
+    if names and form != "stanza":
+        faults.append(Fault("names", "rows have no names, only objects have", "Set form: stanza, or leave names out"))
     if form == "stanza" and name is not None and name not in BY_TABLE:
         faults.append(Fault("table", f"rows of {name} are no objects", "Use csv, or one of " + ", ".join(BY_TABLE)))
     if form != "stanza" and name is None and (form != "csv" or dest is None):
@@ -80,11 +82,16 @@ def plan_export(params: Mapping[str, Any], _warn: Callable[[str], None]) -> Expo
         return _whole_site(tables, dest)
     if form == "stanza":
         kinds = list(BY_TABLE.values()) if name is None else [BY_TABLE[name]]
-        objects = [each for kind in kinds for each in objects_of(kind, tables)]
+        objects = [each for kind in kinds for each in objects_of(kind, tables) if not names or each[0] in names]
+        raise_faults(_unknown(names, {each[0] for each in objects}))
         content, count = to_stanzas(objects), len(objects)
     else:
         content, count = _table_text(name, tables[name], form), len(tables[name])
     return ExportPlan(content, count, {} if dest is None else {dest: (content, count)})
+
+
+def _unknown(names: Sequence[str], found: Collection[str]) -> list[Fault]:
+    return [Fault(f"names, {each}", "there is no such object", "Correct the name, or the table") for each in names if each not in found]
 
 
 def _table_text(name: str, rows: Sequence[Row], form: str) -> str:

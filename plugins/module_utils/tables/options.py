@@ -76,6 +76,7 @@ def export_module() -> dict[str, Any]:
     options: Options = {
         **table_option(),
         "form": {"type": "str", "choices": ["csv", "json", "stanza"], "default": "csv"},
+        "names": {"type": "list", "elements": "str"},
         "dest": {"type": "path"},
         **site_option(),
     }

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.tables.exports import plan_export
@@ -76,3 +78,20 @@ def test_an_object_has_the_attributes_of_these_tables(dump, tmp_path):
     options = {"table": None, "content": text, "src": None, "exclusive": None, "allow_empty": False, "doubtful": "refuse"}
     plan_import({"site": str(other), **options}, print).apply()
     assert plan_export({"site": str(other), "table": None, "form": "stanza", "dest": None}, print).content == text
+
+
+def test_an_object_is_given_by_its_name_and_defines_another(dump, tmp_path):
+    site = tmp_path / "site.db"
+    plan_of(site, dump, "disable").apply()
+    asked = {"site": str(site), "table": "osimage", "form": "stanza", "dest": None}
+    one = plan_export({**asked, "names": ["img1"]}, print)
+    assert one.result()["count"] == 1
+    copied = re.sub(r"^[^ \n]+:", "mycomputeimage:", one.content, flags=re.MULTILINE)  # as the document on diskless images has it for sed
+    options = {"table": None, "content": copied, "src": None, "exclusive": None, "allow_empty": False, "doubtful": "refuse"}
+    plan_import({"site": str(site), **options}, print).apply()
+    assert plan_export({**asked, "names": ["mycomputeimage"]}, print).content == copied
+    assert plan_export({**asked, "names": ["img1"]}, print).content == one.content
+    with pytest.raises(SiteError, match="names, nosuch: there is no such object"):
+        plan_export({**asked, "names": ["img1", "nosuch"]}, print)
+    with pytest.raises(SiteError, match="only objects have"):
+        plan_export({**asked, "form": "csv", "names": ["img1"]}, print)
