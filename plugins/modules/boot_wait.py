@@ -38,6 +38,11 @@ options:
     description: Log of nginx, for nodes that fetch their files over HTTP.
     type: path
     default: /var/log/nginx/access.log
+  service_nodes:
+    description:
+      - Servers by the names that they have in the inventory, each with the list of its names and addresses. RV(nodes.servers) names them.
+    type: dict
+    default: {}
   spool:
     description: Directory in which the answer service keeps reports.
     type: path
@@ -93,6 +98,13 @@ nodes:
       description: When it reported, in UTC.
       type: str
       sample: "2026-01-31T12:00:00Z"
+    servers:
+      description:
+        - Who serves the node by its C(servicenode), and gets its report. Names of O(service_nodes), and the addresses of servers that are
+          not among them. Empty for a node of the management node.
+      type: list
+      elements: str
+      sample: [sn1]
 troubled:
   description: Nodes that are not booted, or without something that they should have.
   returned: success

@@ -80,7 +80,8 @@ def serving(site: Site, nodes: Iterable[str], named: Mapping[str, Iterable[str]]
                 by_address.setdefault(word if is_address(word) else resolve(site, word, "option service_nodes"), server)
             except SiteError:
                 continue
-    found, faults = {}, []
+    found: dict[str, list[str]] = {}
+    faults: list[Fault] = []
     for node in nodes:
         try:
             found[node] = list(dict.fromkeys(by_address.get(address, address) for address in service_nodes(site, node)))
@@ -129,7 +130,9 @@ def _named(given: Mapping[str, Any]) -> dict[str, list[str]]:
     faults = []
     for server, words in given.items():
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            faults.append(Fault(f"option service_nodes, {server}", f"{words!r} is no list of names and addresses", f"Write {server}: [ADDRESS]"))
+            faults.append(
+                Fault(f"option service_nodes, {server}", f"{words!r} is no list of names and addresses", f"Write {server}: [ADDRESS]")
+            )
     raise_faults(faults)
     return dict(given)
 

@@ -149,3 +149,24 @@ def test_a_file_that_is_no_report_is_told_of_its_node_and_hides_no_other_one(par
 def test_seconds_that_are_none_are_refused(params: dict[str, object], name: str, value: int) -> None:
     with pytest.raises(SiteError, match=f"option {name}"):
         waiting.read_boots({**params, name: value}, print)
+
+
+def test_who_serves_a_node_is_told_by_the_names_of_the_inventory() -> None:
+    served = {"n1": "10.0.1.1", "n2": "sn2,10.0.1.1", "n3": "10.0.1.9"}
+    tables = {
+        "nodelist": [{"node": node} for node in ("n1", "n2", "n3", "n4")],
+        "noderes": [{"node": node, "servicenode": servers} for node, servers in served.items()],
+        "hosts": [{"node": "sn2", "ip": "10.0.1.2"}],
+    }
+    site = waiting.Site(tables)
+    found = waiting.serving(site, ["n1", "n2", "n3", "n4"], {"one": ["nobody", "10.0.1.1"], "two": ["10.0.1.2"]})
+    assert found == {"n1": ["one"], "n2": ["two", "one"], "n3": ["10.0.1.9"], "n4": []}
+    assert waiting.serving(site, ["n2"], {"two": ["sn2"]}) == {"n2": ["two", "10.0.1.1"]}
+    with pytest.raises(SiteError, match="the server 'sn2' has no address"):
+        waiting.serving(waiting.Site({**tables, "hosts": []}), ["n2"], {})
+
+
+@pytest.mark.parametrize("words", ["10.0.1.1", None, [1]])
+def test_names_that_are_no_list_are_refused(params: dict[str, object], words: object) -> None:
+    with pytest.raises(SiteError, match=r"option service_nodes, sn1: .* is no list of names"):
+        waiting.read_boots({**params, "service_nodes": {"sn1": words}}, print)
