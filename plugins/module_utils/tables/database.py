@@ -54,6 +54,9 @@ class Database(Protocol):
     def prepare(self, cursor: Cursor) -> None:
         """Make what the first tables need."""
 
+    def share(self, cursor: Cursor, name: str) -> None:
+        """Give everybody the rights on a table that came later that they have on the first ones."""
+
     def done(self, cursor: Cursor, token: str) -> bool:
         """Tell whether the write with this token was committed: asked when the answer to a commit was lost."""
 

@@ -38,6 +38,9 @@ READ_WRITE = "read-write"
 READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 WRITING = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 NAMES = "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relkind = 'r'"
+RIGHTS = """SELECT DISTINCT a.privilege_type, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
+FROM pg_class c CROSS JOIN aclexplode(c.relacl) a WHERE c.oid = 'meta'::regclass AND a.grantee <> c.relowner ORDER BY 1, 2"""
+"""Which rights others than the owner have on the tables that were made first."""
 
 DOWN = ("08", "57P01", "57P02", "57P03", "53300")
 """States of an error that a new connection may mend: connection failures, a server that stops or starts, or is full."""
@@ -197,6 +200,12 @@ class PostgresqlDatabase:
         if not list(cursor):
             cursor.execute(f"CREATE SCHEMA {SCHEMA}")
         cursor.execute("CREATE TABLE writes (version BIGINT PRIMARY KEY, token TEXT NOT NULL)")
+
+    def share(self, cursor: Cursor, name: str) -> None:
+        """Let whoever may read the first tables read one that came later: `ALL TABLES` were those that were there then."""
+        cursor.execute(RIGHTS)
+        for right, role in list(cursor):
+            cursor.execute(f'GRANT {right} ON "{name}" TO {role}')
 
     def done(self, cursor: Cursor, token: str) -> bool:
         """Tell whether the write with this token was committed."""

@@ -76,6 +76,9 @@ class SqliteDatabase:
     def prepare(self, cursor: Cursor) -> None:
         """Nothing: a file is a place of its own."""
 
+    def share(self, cursor: Cursor, name: str) -> None:
+        """Nothing: who may read the file may read every table."""
+
     def done(self, _cursor: Cursor, _token: str) -> bool:
         """Tell that no commit's answer is lost: the library runs in this process."""
         return False

@@ -190,6 +190,7 @@ class Store:
         """Make the tables that came with a later release than the database."""
         for name in sorted(self._missing):
             make_table(self.database, cursor, TABLES[name])
+            self.database.share(cursor, name)
         self._missing = frozenset()
 
     @contextmanager

@@ -58,6 +58,16 @@ def test_the_write_may_be_of_such_a_table_and_by_a_writer_that_was_overtaken(ear
     assert tables_of(earlier)["vpd"] == VPD
 
 
+def test_a_role_that_only_reads_reads_the_tables_that_come(on_server):
+    declare(on_server, rows=ONE)
+    on_server.execute(f'DROP TABLE {", ".join(LATER)}; CREATE ROLE "Look er"; GRANT "Look er" TO looker')
+    on_server.execute('GRANT USAGE ON SCHEMA statelite TO "Look er"; GRANT SELECT ON ALL TABLES IN SCHEMA statelite TO "Look er"')
+    declare(on_server, rows=TWO)
+    with open_store(on_server.server.url(on_server.name, on_server.parent / "other", role="looker")) as store:
+        assert store.read() == (2, {**{name: [] for name in store.tables()}, "litefile": ONE + TWO})
+    on_server.execute('DROP SCHEMA statelite CASCADE; DROP ROLE "Look er"')
+
+
 def test_a_database_that_lacks_another_table_is_none_of_ours(earlier):
     earlier.execute("DROP TABLE noderes")
     with pytest.raises(SiteError, match="no site database"):
