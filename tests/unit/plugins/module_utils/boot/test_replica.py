@@ -99,7 +99,9 @@ def rsync(plan: ReplicaPlan) -> None:
 
 
 def second(pair: Pair) -> Generation:
+    """Make a generation that has one file of the same time as the first one has it: rsync links no other one to that."""
     generation = made(pair.sent, 2)
+    shutil.copystat(Path(pair.first.rootimg, "caught out"), Path(generation.rootimg, "caught out"))
     Path(generation.rootimg, "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
     return generation
 
