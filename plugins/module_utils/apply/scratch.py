@@ -53,7 +53,7 @@ def remove_abandoned() -> None:
     """Remove what killed runs of this user left. What can't be removed yet, as by a program of theirs that still ends, is left to
     the next run.
     """
-    for place in {LARGE, tempfile.gettempdir()}:
+    for place in dict.fromkeys((LARGE, tempfile.gettempdir())):
         with suppress(FileNotFoundError), os.scandir(place) as entries:
             for path in [entry.path for entry in entries if entry.name.startswith(PREFIX)]:
                 _remove_if_abandoned(path)
