@@ -65,8 +65,9 @@ def stateless_boots(lab: Lab, node: Node) -> None:
     stateless_is_up(lab, node)
 
 
-def stateless_is_set(lab: Lab, node: Node, packed_as: Mapping[str, str] = PACKED_AS) -> None:
+def stateless_is_set(lab: Lab, node: Node, packed_as: Mapping[str, str] | None = None) -> None:
     """Pack the statelite image for stateless nodes, twice, and have the node boot it next."""
+    packed_as = packed_as or PACKED_AS
     form = packed_as["method"]
     with lab.progress.stage(f"the image is packed as {form} for stateless nodes, and {node.name} is to boot it", lab.run / "modules.log"):
         # The role image installs them where an image is for such nodes; this one is for others too.
@@ -109,8 +110,9 @@ def stateless_is_up(lab: Lab, node: Node, kind: str = "tmpfs") -> None:
     lab.saw("stateless: no entry is carried out", name, done[4], "0")
 
 
-def statelite_is_set(lab: Lab, node: Node, packed_as: Mapping[str, str] = UNPACKED_AS) -> None:
+def statelite_is_set(lab: Lab, node: Node, packed_as: Mapping[str, str] | None = None) -> None:
     """Let the image's root be in memory, pack it as it is laid out, and have the node boot it."""
+    packed_as = packed_as or UNPACKED_AS
     form = packed_as["method"]
     with lab.progress.stage(f"the image is packed as {form} as it is laid out, and {node.name} is to boot it", lab.run / "modules.log"):
         row = dict(ask(lab.box, "osimage_info", {"imagename": [IMAGE]})["rows"][0], rootfstype="ramdisk")
