@@ -185,10 +185,11 @@ def _foreign(text: str, path: str, name: str) -> list[Fault]:
 
     Rows are named by their lines, as a cell may be a secret.
     """
+    mend = "Leave the file out, or set doubtful: disable"
     try:
         places = [int(place.rpartition(" ")[2]) for place in parse(text, header_names(text), path).places]
-    except SiteError as error:
-        return list(error.faults)
+    except SiteError:  # what is wrong with the form of a line is told with a piece of it
+        return [Fault(path, f"there is no table {name} here, and its rows can't be told apart", mend)]
     spans: list[list[int]] = []
     for line in places:
         if spans and line == spans[-1][1] + 1:
@@ -197,7 +198,7 @@ def _foreign(text: str, path: str, name: str) -> list[Fault]:
             spans.append([line, line])
     shown = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
     lines = f"line{'s' if len(places) > 1 else ''} {shown}"
-    return [Fault(path, f"there is no table {name} here for {lines}", "Leave the file out, or set doubtful: disable")] if places else []
+    return [Fault(path, f"there is no table {name} here for {lines}", mend)] if places else []
 
 
 def _text(text: str, source: str, table: str | None) -> Text:

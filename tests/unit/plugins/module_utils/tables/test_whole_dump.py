@@ -65,6 +65,14 @@ def test_rows_that_have_no_place_refuse_a_dump_and_an_empty_table_does_not(dump,
     assert plan_of(tmp_path / "site.db", dump, "refuse").lines()
 
 
+@pytest.mark.parametrize("line", ["system,\u201cgeheim\u201d", '"system","geheim"x', '"system","geh"eim"'])
+def test_a_secret_in_a_line_of_another_form_is_not_told(dump, tmp_path, line):
+    (dump / "passwd.csv").write_text(f"#key,password\n{line}\n", encoding="utf-8")
+    (doubt,) = plan_of(tmp_path / "site.db", dump, "disable").result()["doubtful"]
+    assert (doubt["where"], doubt["what"].partition(",")[0]) == (f"{dump}/passwd.csv", "there is no table passwd here")
+    assert "geh" not in str(doubt)
+
+
 def test_an_object_has_the_attributes_of_these_tables(dump, tmp_path):
     site = tmp_path / "site.db"
     plan_of(site, dump, "disable").apply()
