@@ -290,6 +290,11 @@ def thousands(log: Log) -> int:
     return counted(log.run([venv("python"), "tests/thousands"], seen=True))
 
 
+def database(log: Log) -> int:
+    """Converge a site whose tables are on a PostgreSQL server that stops meanwhile, and a service node that reads its standby."""
+    return counted(log.run([venv("python"), "tests/database"], seen=True))
+
+
 def cross(log: Log) -> int:
     """Build images of other architectures and boot from them, with the packages that this takes beside the lab's."""
     packages(log, ROOT / "tests" / "cross" / "packages.txt")
@@ -329,6 +334,7 @@ FULL = (
     Stage("service", service, 2400),
     Stage("guest", guest, 3600),
     Stage("thousands", thousands, 3600),
+    Stage("database", database, 3600),
     Stage("cross", cross, 7200),
     Stage("matrix", matrix, 5400),
     Stage("boots", boots, 7200),
