@@ -175,8 +175,6 @@ def _main_fault(main: str, paths: Iterable[str]) -> Fault:
 
 def plan(site: Site, params: dict[str, Any], own: Sequence[str]) -> KeaPlan:
     """Return the plan for the declared site; raises SiteError with every fault of options, tables and the files of others."""
-    if not params["dhcp"]:
-        return plan_nobody(params)
     params = {**params, "interfaces": params["interfaces"] or interfaces(site)}
     main, directory = params["main_file"], params["directory"].rstrip("/")
     raise_faults(settings_faults(params))
@@ -249,13 +247,13 @@ def _unread(socket: str, paths: Iterable[str]) -> bool:
 
 def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> KeaPlan:
     """Read the site and the files of Kea and plan; `params` are the options of the module."""
+    if not params["dhcp"]:
+        return plan_nobody(params)
     with open_store(params["site"]) as store:
         site = Site(store.tables(), local_addresses())
     if params["own"]:
         site = own_view(site)
     decided = plan(site, params, local_addresses())
-    if not params["dhcp"]:
-        return decided
     said = Foreign.of(decided.main, _text(decided.main) or "")
     if decided.main not in decided.texts:
         for place, path in said.includes():

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from ansible_collections.diskless.statelite.plugins.module_utils.errors import SiteError
 from ansible_collections.diskless.statelite.plugins.module_utils.nodes.site import Site
-from ansible_collections.diskless.statelite.plugins.module_utils.serve.kea import SPEC, KeaPlan, of_the_package, plan
+from ansible_collections.diskless.statelite.plugins.module_utils.serve.kea import SPEC, KeaPlan, of_the_package, plan, read_and_plan
 from ansible_collections.diskless.statelite.plugins.module_utils.serve.keaconfig import CLASSES, HEADER, SUBNETS
 
 TABLES = {
@@ -46,7 +46,13 @@ HEAD = "address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_r
 def planned(root: Path, tables: dict[str, Any] | None = None, **options: Any) -> KeaPlan:
     params = {name: spec.get("default") for name, spec in SPEC.items()}
     params.update(interfaces=["lo"], main_file=str(root / "kea-dhcp4.conf"), directory=str(root / "pieces"), reload=False)
-    return plan(Site({**TABLES, **(tables or {})}), {**params, **options}, ["10.77.0.1"])
+    params.update(options)
+    # Who answers nobody asks for no site: there may be none yet.
+    return (
+        plan(Site({**TABLES, **(tables or {})}), params, ["10.77.0.1"])
+        if params["dhcp"]
+        else read_and_plan({**params, "site": "/none"}, print)
+    )
 
 
 def foreign(root: Path) -> None:
