@@ -45,8 +45,9 @@ def scratch(name: str, place: str = "") -> Iterator[str]:
 def _remove(path: str) -> None:
     if mounts_under(path):
         remove_tree(path)
-    else:
-        shutil.rmtree(path)
+    while os.path.lexists(path):
+        with suppress(FileNotFoundError):  # a program that still ends takes its own away
+            shutil.rmtree(path)
 
 
 def remove_abandoned() -> None:

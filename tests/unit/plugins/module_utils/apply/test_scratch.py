@@ -51,6 +51,23 @@ def test_a_directory_is_one_users_own_and_gone_at_the_end(places: tuple[Path, Pa
     assert not [*large.iterdir(), *small.iterdir()]
 
 
+def test_a_program_that_still_ends_takes_its_own_file_away(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    remove, gone = os.unlink, []
+
+    def unlink(name: str, dir_fd: int | None = None) -> None:
+        remove(name, dir_fd=dir_fd)
+        gone.append(name)
+        if len(gone) == 1:
+            raise FileNotFoundError(2, "it was removed meanwhile", name)
+
+    with scratch("sign") as path:
+        for name in ("socket", "text"):
+            Path(path, name).touch()
+        monkeypatch.setattr(os, "unlink", unlink)
+    assert len(gone) == 2
+    assert not [entry for place in places for entry in place.iterdir()]
+
+
 def test_what_a_killed_run_left_goes_with_the_next_run_and_what_is_at_work_stays(places: tuple[Path, Path]) -> None:
     large, small = places
     others = [small / f"{PREFIX}a-file", large / "of-somebody-else"]
