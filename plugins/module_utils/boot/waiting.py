@@ -14,7 +14,7 @@ from ..errors import Fault, SiteError, raise_faults
 from ..nodes.interfaces import boot_mac, colons, entries
 from ..nodes.noderange import expand
 from ..nodes.reports import FAILURE, GOOD, SPOOL, file_of, of_nodes
-from ..nodes.servers import is_address, resolve, service_nodes
+from ..nodes.servers import resolve, service_nodes
 from ..nodes.site import Site
 from ..tables.store import DEFAULT_SITE, open_store
 from .evidence import ACCESS_LOG, Trace, cause, read_logs, traces
@@ -77,7 +77,7 @@ def serving(site: Site, nodes: Iterable[str], named: Mapping[str, Iterable[str]]
     for server, words in named.items():
         for word in words:
             try:
-                by_address.setdefault(word if is_address(word) else resolve(site, word, "option service_nodes"), server)
+                by_address.setdefault(resolve(site, word, "option service_nodes"), server)
             except SiteError:
                 continue
     found: dict[str, list[str]] = {}

@@ -162,6 +162,8 @@ def test_who_serves_a_node_is_told_by_the_names_of_the_inventory() -> None:
     found = waiting.serving(site, ["n1", "n2", "n3", "n4"], {"one": ["nobody", "10.0.1.1"], "two": ["10.0.1.2"]})
     assert found == {"n1": ["one"], "n2": ["two", "one"], "n3": ["10.0.1.9"], "n4": []}
     assert waiting.serving(site, ["n2"], {"two": ["sn2"]}) == {"n2": ["two", "10.0.1.1"]}
+    sixth = waiting.Site({"nodelist": [{"node": "n1"}], "noderes": [{"node": "n1", "servicenode": "FD00:0::1"}]})
+    assert waiting.serving(sixth, ["n1"], {"one": ["fd00:00::01"]}) == {"n1": ["one"]}
     with pytest.raises(SiteError, match="the server 'sn2' has no address"):
         waiting.serving(waiting.Site({**tables, "hosts": []}), ["n2"], {})
 
