@@ -55,7 +55,7 @@ class Checks:
             *(self._method(node, method, arch, image, tftpdir) if method else []),
             *self._mac(node),
             *self._address(node),
-            *self._uuid(node),
+            *(self._uuid(node) if method and method.by_uuid else []),
         ]
 
     def _method(self, node: str, method: Method, arch: str, image: str, tftpdir: str) -> list[Fault]:

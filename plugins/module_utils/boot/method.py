@@ -92,6 +92,9 @@ class Method:
     named_server = False
     """Whether its files name the TFTP server by its address."""
 
+    by_uuid = False
+    """Whether machines look for its files by their UUID."""
+
     escaped = ""
     """Characters that the loader would take for its own; each gets a backslash."""
 

@@ -20,6 +20,7 @@ class Pxelinux(Method):
     name = "pxe"
     families = ("x86", "i386", "i686")
     absent = BOOT
+    by_uuid = True
     reserved = re.compile(r"default|[0-9A-F]{1,8}|01(?:-[0-9a-f]{2}){6}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
     looks = "pxelinux looks by such a name for machines by their address, card or UUID, or for any machine (default)"
 

@@ -68,3 +68,10 @@ def test_a_uuid_that_is_none_names_no_file_of_a_node_that_boots_from_its_disk(se
     server.tables["vpd"] = [{"node": "compute", "uuid": "|n|../x|"}]
     server.nodeset("n1", "boot")
     assert server.names() == {"n1", "01-52-54-00-77-00-11", "0A4D000B"}
+
+
+def test_machines_that_do_not_look_by_it_may_all_say_the_same(server: Server) -> None:
+    server.boots_by("grub2")
+    server.tables["vpd"] = [{"node": node, "uuid": UUID} for node in ("n1", "n2")]
+    server.nodeset()
+    assert server.plan().lines() == []
