@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ask a DHCP server as machines of many kinds do, and print what each is offered, as JSON: INTERFACE UNANSWERED... (run in the server's
-network). Those whom nobody should answer are named, and are not waited for as long as the others.
+network). Those whom nobody should answer are named; they ask all at once, and are not waited for as long as the others.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import socket
 import struct
 import sys
 import time
+from contextlib import suppress
 
 PATIENCE, SHORT = 60.0, 2.5
 COOKIE = bytes([99, 130, 83, 99])
@@ -96,10 +97,10 @@ def offered(frame: bytes, mac: bytes, number: int) -> dict[str, str] | None:
     return said
 
 
-def ask(wire: socket.socket, card: str, number: int, kind: int | None, user: str, patience: float) -> dict[str, str] | None:
+def ask(wire: socket.socket, card: str, number: int, kind: int | None, user: str) -> dict[str, str] | None:
     """Return what the first offer to the card says, None when there is none."""
     mac = bytes.fromhex(card)
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + PATIENCE
     again = 0.0
     while time.monotonic() < deadline:
         if time.monotonic() > again:
@@ -114,17 +115,33 @@ def ask(wire: socket.socket, card: str, number: int, kind: int | None, user: str
     return None
 
 
+def ask_at_once(wire: socket.socket, asked: dict[str, tuple[str, int, int | None, str]]) -> dict[str, dict[str, str] | None]:
+    """Return what each of several is offered that ask side by side, again and again for a short while."""
+    found: dict[str, dict[str, str] | None] = dict.fromkeys(asked)
+    deadline = time.monotonic() + SHORT
+    again = 0.0
+    while time.monotonic() < deadline:
+        if time.monotonic() > again:
+            for card, number, kind, user in asked.values():
+                wire.send(discover(bytes.fromhex(card), number, kind, user))
+            again = time.monotonic() + 1
+        with suppress(socket.timeout):
+            frame = wire.recv(2048)
+            for name, (card, number, _kind, _user) in asked.items():
+                found[name] = found[name] or offered(frame, bytes.fromhex(card), number)
+    return found
+
+
 def main() -> None:
     """Ask as each of them, and as a machine that nobody knows."""
+    known = [(name, CARD[:-2] + f"1{node}", kind, user) for name, node, kind, user in ASKED]
+    known += [("unknown", UNKNOWN, BIOS, ""), ("new", CARD[:-2] + "16", BIOS, "")]
+    asked = {name: (card, number, kind, user) for number, (name, card, kind, user) in enumerate(known, 1)}
+    unanswered = {name: asked.pop(name) for name in sys.argv[2:]}
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as wire:
         wire.bind((sys.argv[1], 0))
         wire.settimeout(0.2)
-        asked = [(name, CARD[:-2] + f"1{node}", kind, user) for name, node, kind, user in ASKED]
-        asked += [("unknown", UNKNOWN, BIOS, ""), ("new", CARD[:-2] + "16", BIOS, "")]
-        found = {
-            name: ask(wire, card, number, kind, user, SHORT if name in sys.argv[2:] else PATIENCE)
-            for number, (name, card, kind, user) in enumerate(asked, 1)
-        }
+        found = {name: ask(wire, *words) for name, words in asked.items()} | ask_at_once(wire, unanswered)
     print(json.dumps(found))
 
 
