@@ -38,6 +38,17 @@ options:
       - Whether dnsmasq answers DHCP; V(false) leaves that to another server, and only TFTP is set up.
     type: bool
     default: true
+  proxy:
+    description:
+      - Whether dnsmasq stands beside another DHCP server, as a proxy. It gives an address to nobody, and tells a boot loader to known
+        network cards alone that ask as PXE clients do, for the machine that they say that they are. Nobody else is answered.
+      - Address, gateway, resolver and host name come from the other server, on another machine, as both answer at one port. It has to give
+        each node its address of the table C(hosts) and should name no boot file itself.
+      - Nodes of the boot methods C(petitboot) and C(yaboot), POWER machines, and machines that boot over HTTP are no PXE clients; they hear
+        nothing from a proxy. The module warns of nodes that it can't tell anything, by their boot method.
+      - Leases of nodes that were in the drop-in are dropped, as dnsmasq gives them no more.
+    type: bool
+    default: false
   dns:
     description:
       - Whether dnsmasq goes on answering DNS as it is set up; V(false) turns that off.
@@ -88,6 +99,12 @@ EXAMPLES = r"""
 - name: Answer the nodes on the inner network
   diskless.statelite.dnsmasq:
     interfaces: [eth1]
+  notify: Restart dnsmasq
+
+- name: Name a boot loader to the nodes, whose addresses come from another DHCP server
+  diskless.statelite.dnsmasq:
+    interfaces: [eth1]
+    proxy: true
   notify: Restart dnsmasq
 """
 

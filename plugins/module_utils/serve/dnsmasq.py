@@ -24,13 +24,14 @@ from ..nodes.servers import own_view
 from ..nodes.site import Site, split_list
 from ..tables.columns import Row
 from ..tables.store import DEFAULT_SITE, open_store
-from . import leases, linechanges, netboot
+from . import leases, linechanges, netboot, proxy
 from . import records as names
 from .hosts import Host, hosts, interfaces, left_out, settings_faults, used_networks
 
 SPEC: dict[str, Any] = {
     "interfaces": {"type": "list", "elements": "str", "default": []},
     "dhcp": {"type": "bool", "default": True},
+    "proxy": {"type": "bool", "default": False},
     "dns": {"type": "bool", "default": True},
     "records": {"type": "bool", "default": True},
     "lease": {"type": "str", "default": "infinite"},
@@ -98,7 +99,10 @@ def render(
         lines.append("bind-dynamic")
     lines.append("enable-tftp")
     lines += [f"tftp-root={tftpdir},{name}" for name in params["interfaces"]] or [f"tftp-root={tftpdir}"]
-    if params["dhcp"]:
+    if params["dhcp"] and params["proxy"]:
+        networks = [network for network, _row in used_networks(site, found)]
+        lines += proxy.lines(found, networks, params["interfaces"], params["boot_file"])
+    elif params["dhcp"]:
         used = used_networks(site, found)
         for network, row in used:
             lines += _network_lines(network, row, params["lease"])
@@ -196,6 +200,8 @@ class DnsmasqPlan:
     lease_file: str
     stale: list[leases.Lease]
     restarted: bool
+    silent: list[Host]
+    """Nodes that a proxy can't tell anything."""
 
     def lines(self) -> list[str]:
         """Return the lines that come and go, and the leases that are dropped."""
@@ -245,9 +251,11 @@ def plan(site: Site, params: dict[str, Any], own: Sequence[str], named: Site | N
     Raises SiteError with every fault of options, nodes and foreign files.
     """
     params = {**params, "interfaces": params["interfaces"] or interfaces(site)}
-    raise_faults(settings_faults(params))
+    raise_faults(settings_faults(params) + proxy.faults(params))
     path = params["path"]
     found = hosts(site, own) if params["dhcp"] else []
+    silent = [host for host in found if params["proxy"] and not proxy.is_told(host.method)]
+    found = [host for host in found if host not in silent]
     others = foreign_files(params["main_file"], path)
     told = names.records(named or site) if params["dns"] and params["records"] else []
     faults = conflicts(found, foreign_hosts(others))
@@ -256,9 +264,9 @@ def plan(site: Site, params: dict[str, Any], own: Sequence[str], named: Site | N
     present = None if raw is None else raw.decode(errors="replace")
     text = render(site, found, params, _binds(others), own, told)
     lease_file = params["lease_file"] or _lease_file(others)
-    stale = _stale(lease_file, found, present or "") if params["dhcp"] else []
+    stale = _stale(lease_file, [] if params["proxy"] else found, present or "") if params["dhcp"] else []
     restarted = bool(stale) and leases.is_running()
-    return DnsmasqPlan(path, params["main_file"], others, present, text, found, lease_file, stale, restarted)
+    return DnsmasqPlan(path, params["main_file"], others, present, text, found, lease_file, stale, restarted, silent)
 
 
 def _stale(path: str, found: Iterable[Host], present: str) -> list[leases.Lease]:
@@ -277,6 +285,7 @@ def read_and_plan(params: dict[str, Any], warn: Callable[[str], None]) -> Dnsmas
     decided = plan(site, params, local_addresses(), named)
     for sentence in unread(decided.others, decided.path):
         warn(sentence)
-    for sentence in left_out(site, decided.found) if params["dhcp"] else []:
+    missing = left_out(site, [*decided.found, *decided.silent]) if params["dhcp"] else []
+    for sentence in missing + proxy.left_out(decided.silent):
         warn(sentence)
     return decided

@@ -5,25 +5,46 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 SERVER, NODE = "statelite0", "statelite1"
+ADDRESS, NOBODY, ALL = "10.77.0.1", "0.0.0.0", "255.255.255.255"
+PLAIN = 0x1234
 
 
-def discover(mac: bytes) -> bytes:
-    """Return a DHCPDISCOVER of a card as a frame of Ethernet; the broadcast flag asks for an answer that all can hear."""
-    bootp = struct.pack("!BBBBIHH16s16s192s", 1, 1, 6, 0, 0x1234, 0, 0x8000, b"", mac, b"") + bytes([99, 130, 83, 99, 53, 1, 1, 255])
-    bootp = bootp.ljust(300, b"\0")
-    udp = struct.pack("!HHHH", 68, 67, 8 + len(bootp), 0) + bootp
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, b"", b"\xff" * 4)
+def question(mac: bytes, options: bytes, number: int = PLAIN, source: str = NOBODY, to: str = ALL, port: int = 67) -> bytes:
+    """Return a question of a card as a frame of Ethernet, `number` being its own; with no source, an answer is one that all can hear."""
+    flags = 0x8000 if source == NOBODY else 0
+    asking = socket.inet_aton(source)
+    bootp = struct.pack("!BBBBIHH4s12s16s192s", 1, 1, 6, 0, number, 0, flags, asking, b"", mac, b"") + bytes([99, 130, 83, 99])
+    bootp = (bootp + options + b"\xff").ljust(300, b"\0")
+    udp = struct.pack("!HHHH", 68, port, 8 + len(bootp), 0) + bootp
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, asking, socket.inet_aton(to))
     total = sum(struct.unpack("!10H", head))
     total = (total & 0xFFFF) + (total >> 16)
     head = head[:10] + struct.pack("!H", ~total & 0xFFFF) + head[12:]
     return b"\xff" * 6 + mac + b"\x08\x00" + head + udp
+
+
+def discover(mac: bytes, options: bytes = b"", number: int = PLAIN) -> bytes:
+    """Return a DHCPDISCOVER of a card."""
+    return question(mac, bytes([53, 1, 1]) + options, number)
+
+
+def answer(card: socket.socket) -> bytes | None:
+    """Return the next answer of a DHCP server that comes to the card, None when there is none for a moment."""
+    try:
+        frame = card.recv(2048)
+    except socket.timeout:
+        return None
+    told = frame[12:14] == b"\x08\x00" and frame[23] == 17 and frame[36:38] == struct.pack("!H", 68) and frame[42:43] == b"\x02"
+    return frame[42:] if told else b""
 
 
 def offer(card: socket.socket, mac: bytes, patience: float) -> str:
@@ -34,23 +55,19 @@ def offer(card: socket.socket, mac: bytes, patience: float) -> str:
         if time.monotonic() - asked > 1:
             card.send(discover(mac))
             asked = time.monotonic()
-        try:
-            frame = card.recv(2048)
-        except socket.timeout:
-            continue
-        bootp = frame[42:]
-        if frame[12:14] == b"\x08\x00" and frame[23] == 17 and frame[34:38] == struct.pack("!HH", 67, 68) and bootp[28:34] == mac:
+        bootp = answer(card)
+        if bootp and bootp[28:34] == mac:
             return socket.inet_ntoa(bootp[16:20])
     return "none"
 
 
-def main() -> None:
-    """Make two ends of a wire, let dnsmasq answer on one and ask on the other."""
-    drop_in, leases, written, patience = sys.argv[1:]
+@contextlib.contextmanager
+def served(drop_in: str, leases: str) -> Iterator[socket.socket]:
+    """Make two ends of a wire and let dnsmasq answer on one; the other is yielded."""
     for words in (
         "link set lo up",
         f"link add {SERVER} type veth peer name {NODE}",
-        f"address add 10.77.0.1/24 dev {SERVER}",
+        f"address add {ADDRESS}/24 dev {SERVER}",
         f"link set {SERVER} up",
         f"link set {NODE} up",
     ):
@@ -61,10 +78,17 @@ def main() -> None:
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as card:
             card.bind((NODE, 0))
             card.settimeout(0.2)
-            print(offer(card, bytes.fromhex(written.replace(":", "")), float(patience)))
+            yield card
     finally:
         daemon.terminate()
         daemon.wait()
+
+
+def main() -> None:
+    """Ask for one card."""
+    drop_in, leases, written, patience = sys.argv[1:]
+    with served(drop_in, leases) as card:
+        print(offer(card, bytes.fromhex(written.replace(":", "")), float(patience)))
 
 
 if __name__ == "__main__":
