@@ -142,7 +142,7 @@ def main() -> None:
         wire.bind((sys.argv[1], 0))
         wire.settimeout(0.2)
         found = {name: ask(wire, *words) for name, words in asked.items()} | ask_at_once(wire, unanswered)
-    print(json.dumps(found))
+    print(json.dumps({name: found[name] for name, *_card in known}))
 
 
 if __name__ == "__main__":
