@@ -26,7 +26,7 @@ from ..tables.columns import Row
 from ..tables.store import DEFAULT_SITE, open_store
 from . import leases, linechanges, netboot, proxy
 from . import records as names
-from .hosts import Host, hosts, interfaces, left_out, settings_faults, used_networks
+from .hosts import Host, holding, hosts, interfaces, left_out, settings_faults, used_networks
 
 SPEC: dict[str, Any] = {
     "interfaces": {"type": "list", "elements": "str", "default": []},
@@ -100,8 +100,7 @@ def render(
     lines.append("enable-tftp")
     lines += [f"tftp-root={tftpdir},{name}" for name in params["interfaces"]] or [f"tftp-root={tftpdir}"]
     if params["dhcp"] and params["proxy"]:
-        networks = [network for network, _row in used_networks(site, found)]
-        lines += proxy.lines(found, networks, params["interfaces"], params["boot_file"])
+        lines += proxy.lines(found, holding(site, found), params["interfaces"], params["boot_file"])
     elif params["dhcp"]:
         used = used_networks(site, found)
         for network, row in used:

@@ -87,17 +87,19 @@ def networks(site: Site) -> list[tuple[ipaddress.IPv4Network, Row]]:
     return [(network, row) for network, row in declared_networks(site) if isinstance(network, ipaddress.IPv4Network)]
 
 
+def holding(site: Site, found: Sequence[Host]) -> list[ipaddress.IPv4Network]:
+    """Return the networks that hold some of the hosts, in table order."""
+    return [network for network, _row in networks(site) if any(is_in(host.address, [network]) for host in found)]
+
+
 def used_networks(site: Site, found: Sequence[Host]) -> list[tuple[ipaddress.IPv4Network, Row]]:
     """Return the networks that hold some of the hosts, in table order, with the servers that their rows name as addresses.
 
     Raises SiteError with every server that has none of IPv4, and every size of packets that is none.
     """
     faults: list[Fault] = []
-    used = [
-        (network, {**row, **_servers(site, row, faults)})
-        for network, row in networks(site)
-        if any(is_in(host.address, [network]) for host in found)
-    ]
+    wanted = set(holding(site, found))
+    used = [(network, {**row, **_servers(site, row, faults)}) for network, row in networks(site) if network in wanted]
     raise_faults(faults)
     return used
 

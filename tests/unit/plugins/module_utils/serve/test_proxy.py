@@ -55,6 +55,13 @@ def test_each_kind_of_machine_has_its_loader_from_its_server(tmp_path: Path) -> 
     decided.validate()
 
 
+def test_servers_that_a_network_names_are_no_matter_of_a_proxy(tmp_path: Path) -> None:
+    names = [{**row, "ntpservers": "pool.ntp.org", "gateway": "fd00::1"} for row in TABLES["networks"]]
+    assert planned(tmp_path, {"networks": names}, proxy=True).text == planned(tmp_path, proxy=True).text
+    with pytest.raises(SiteError, match=r"column ntpservers: the server 'pool\.ntp\.org' has no address"):
+        planned(tmp_path, {"networks": names})
+
+
 @pytest.mark.parametrize("method", ["petitboot", "yaboot"])
 def test_nodes_that_are_no_pxe_clients_are_left_out_and_told(tmp_path: Path, method: str) -> None:
     nodes = {"noderes": [{"node": "n2", "netboot": method}]}
