@@ -34,6 +34,8 @@ NO_DRACUT = re.compile(r"sles|suse|opensuse|leap|(?:rhels|rhel|rhelc|rhelhpc|cen
 SUSE = re.compile(r"sles|suse|opensuse|leap")
 DEBIAN = re.compile(r"debian|ubuntu")
 NETDEV = "netdev="
+ONE_NETDEV = re.compile(rf"{NETDEV}([A-Za-z0-9_.-]+)")
+"""Of one interface by its name: several, or an address, are nothing that dracut's ip= takes."""
 OUR_NFS = ("vers=3", "nolock")
 """How a root of our own generations is mounted while nfsrootopts is unset.
 
@@ -318,7 +320,8 @@ def _words(site: Site, node: str, root: Root, facing: str | None) -> Iterator[Wo
     if not NO_DRACUT.match(image.osvers):
         if not any(word.text.startswith("ip=") for word in added):
             # Said of no interface, NetworkManager in an initramfs gives addresses to the others too.
-            named = f"{interface.text[len(NETDEV) :]}:" if interface and interface.text.startswith(NETDEV) else ""
+            card = ONE_NETDEV.fullmatch(interface.text) if interface else None
+            named = f"{card.group(1)}:" if card else ""
             yield Word(f"ip={named}dhcp{'6' if ':' in image_server(site, node, facing) else ''}", OURS)
         yield Word("rd.neednet=1", OURS)
     yield Word(f"statelite.image={image.name}", f"image {image.name}")

@@ -157,6 +157,12 @@ def test_no_other_interface_than_the_named_one_is_to_get_an_address(server: Serv
     assert "ip=dhcp" in server.boot_file("n2").split()
 
 
+def test_several_interfaces_are_none_that_a_word_of_dracut_could_name(server: Server) -> None:
+    server.tables["noderes"].append({"node": "n1", "installnic": "eth0,eth1"})
+    server.nodeset("n1")
+    assert {"netdev=eth0,eth1", "ip=dhcp"} <= set(server.boot_file("n1").split())
+
+
 def test_what_a_removed_node_left_goes_and_what_others_own_stays(server: Server) -> None:
     server.nodeset()
     foreign = server.tftp / "pxelinux.cfg/default"
