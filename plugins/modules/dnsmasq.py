@@ -43,7 +43,8 @@ options:
       - Whether dnsmasq stands beside another DHCP server, as a proxy. It gives an address to nobody, and tells a boot loader to known
         network cards alone that ask as PXE clients do, for the machine that they say that they are. Nobody else is answered.
       - Address, gateway, resolver and host name come from the other server, on another machine, as both answer at one port. It has to give
-        each node its address of the table C(hosts) and should name no boot file itself.
+        each node its address of the table C(hosts), name no boot file, and name this server as the next one, where iPXE and GRUB look for
+        what comes after them.
       - Nodes of the boot methods C(petitboot) and C(yaboot), POWER machines, and machines that boot over HTTP are no PXE clients; they hear
         nothing from a proxy. The module warns of nodes that it can't tell anything, by their boot method.
       - Leases of nodes that were in the drop-in are dropped, as dnsmasq gives them no more.

@@ -59,6 +59,9 @@ fi
 set place="(tftp,$net_default_server)/boot/grub2"
 if [ -n "$cmdpath" ]; then
     regexp --set=1:device --set=2:directory '\\(([^)]*)\\)/*(.*)' "$cmdpath"
+    if [ -z "$directory" ]; then
+        set directory="boot/grub2"
+    fi
     set place="($device)/$directory"
 fi
 regexp --set=1:a --set=2:b --set=3:c --set=4:d --set=5:e --set=6:f '(..):(..):(..):(..):(..):(..)' "$net_default_mac"
@@ -74,6 +77,7 @@ fi
 """What our GRUB does: the node's own file, and back to the firmware when that names nothing to boot.
 
 Firmware that fetched it by HTTP tells it neither the card nor the server, so it asks for both.
+Beside another DHCP server it hears of that one's answer alone, which names the next server but no file, so no directory.
 """
 
 XNBA = "xcat/xnba"
