@@ -13,7 +13,8 @@ version_added: 0.1.0
 description:
   - Copies an ISO image, or a directory that holds what such a medium holds, to C(INSTALLDIR/OS/ARCH), where genimage looks for packages.
   - The medium is recognised by its own files, C(.treeinfo), C(.discinfo), C(.disk/info), C(media.1/media), C(media.1/products)
-    and C(content). Debian, Ubuntu, the distributions made from Red Hat Enterprise Linux, Fedora, SLES and openSUSE Leap are known.
+    and C(content). Debian, Ubuntu, the distributions made from Red Hat Enterprise Linux, Fedora, SLES, openSUSE
+    Leap and Tumbleweed are known.
   - An ISO image is read by xorriso, without a mount. The directory appears by one rename when it is complete.
   - Defines the osimages C(OS-ARCH-install-PROFILE), C(OS-ARCH-netboot-PROFILE) and C(OS-ARCH-statelite-PROFILE) where they are not
     there yet. Rows that are there are never changed. Nothing in this collection installs disks; the first is for other tools.

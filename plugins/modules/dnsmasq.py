@@ -12,7 +12,8 @@ short_description: Give known nodes their addresses, boot files and names by dns
 version_added: 0.1.0
 description:
   - Writes one drop-in of dnsmasq from the tables C(networks), C(nodelist), C(mac), C(hosts) and C(noderes). Only nodes with a hardware
-    address in the table C(mac) get an answer, on the interfaces named, and the boot file only when they ask as BIOS machines do.
+    address in the table C(mac) get an answer, on the interfaces named, and the boot loader that is for C(noderes.netboot) and for the
+    machine that they say that they are.
   - Files of others are never written. A C(dhcp-host) line of theirs for one of our nodes is refused by file and line. Files that they
     include, such as those of C(conf-file) or C(dhcp-hostsfile), are not looked through; the module warns of them.
   - What the table C(hosts) names has DNS records, forward and back, by its name with the domain of its network (C(networks.domain), else
@@ -35,7 +36,7 @@ options:
     default: []
   dhcp:
     description:
-      - Whether dnsmasq answers DHCP; V(false) leaves that to another server, and only TFTP is set up.
+      - Whether dnsmasq answers DHCP; V(false) leaves that to another server; TFTP and names are set up all the same.
     type: bool
     default: true
   proxy:

@@ -29,7 +29,7 @@ description:
     where packages of the site have no metadata; a Debian image takes dpkg-scanpackages there.
   - Signatures of packages are checked. An RPM source in C(pkgdir) or C(otherpkgdir) says by which key, as
     C([signed-by=/path/of/the/key] URL), and is trusted without a signature only where it says C([trusted=yes] URL). A Debian
-    mirror is trusted without one only where C(pkgdir) says C(deb [trusted=yes] URL SUITE COMPONENT).
+    mirror is trusted without one only where C(pkgdir) says so, as C([trusted=yes] URL) or C(deb [trusted=yes] URL SUITE COMPONENT).
   - An RPM package whose own script fails, fails the build, unless the image's column C(scriptlets) is C(warn).
   - What the lists may say is in C(docs/package-lists.md) of the collection.
   - With O(dryrun=true) nothing is built or changed; how to build on another host is in C(docs/build-host.md).

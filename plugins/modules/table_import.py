@@ -11,8 +11,9 @@ short_description: Take tables and objects in from text
 version_added: 0.1.0
 description:
   - Reads a table in the CSV form that C(tabdump) writes and C(tabrestore) reads, or as JSON lines, and makes the table's rows be those.
-  - Reads objects (nodes, groups, osimages, networks, policies, the site) in the stanza form of C(lsdef -z) and C(mkdef -z), and
-    makes each object be what its stanza says. A C(default-TYPE) stanza fills in what the objects of the type after it leave out.
+  - Reads objects (nodes, groups, osimages, networks, policies, the site, boot targets and distributions) in the stanza form of
+    C(lsdef -z) and C(mkdef -z), and makes each object be what its stanza says. A C(default-TYPE) stanza fills in what the objects of
+    the type after it leave out.
   - Reads a directory of C(TABLE.csv) files, as C(dumpxCATdb) writes it, in one transaction.
   - All or nothing. A fault of a header or of any row leaves every table as it was, and the message lists every fault with its line.
 author: diskless.statelite contributors (!UNKNOWN)
