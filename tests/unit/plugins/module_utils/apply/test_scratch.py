@@ -74,7 +74,8 @@ def test_what_a_killed_run_left_goes_with_the_next_run_and_what_is_at_work_stays
     others[0].touch()
     others[1].mkdir()
     (small / f"{PREFIX}link").symlink_to(large)
-    runner = subprocess.Popen([sys.executable, "-c", RUNNER, str(large)], stdout=subprocess.PIPE, text=True)
+    found = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    runner = subprocess.Popen([sys.executable, "-c", RUNNER, str(large)], stdout=subprocess.PIPE, text=True, env=found)
     assert runner.stdout is not None
     path = Path(runner.stdout.readline().strip())
     with scratch("sign"):
