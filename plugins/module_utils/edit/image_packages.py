@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..apply.scratch import remove_abandoned
 from ..apply.signing import Keys, site_keys
 from ..apply.withdrawn import now
 from ..errors import Fault, raise_faults
@@ -89,7 +88,6 @@ def _file_faults(wish: Wish) -> list[Fault]:
 
 def plan_packages(site: Site, params: Mapping[str, Any], warn: Callable[[str], None], keys: Keys | None = None) -> ImagePackages:
     """Return the plan for one image; raises SiteError with every fault of the options, the image and its sources."""
-    remove_abandoned()
     wish = Wish(tuple(params["packages"]), params["state"])
     refuse_wish(wish)
     raise_faults(_file_faults(wish))

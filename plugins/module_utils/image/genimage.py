@@ -75,6 +75,7 @@ class Genimage:
     def apply(self) -> None:
         """Build what is due; one run at a time on one image directory."""
         image = self.definition.image
+        remove_abandoned()
         with only_build(image.name, image.rootimgdir):
             newest = newest_generation(image.rootimgdir)
             if newest != self.newest:
@@ -168,7 +169,6 @@ def plan_genimage(
     site: Site, params: Mapping[str, Any], warn: Callable[[str], None] = lambda _text: None, given: Given | None = None
 ) -> Genimage:
     """Return the plan for one image; raises SiteError with every fault of its definition and of the files it needs."""
-    remove_abandoned()
     try:
         definition, inputs = defined(site, params, False, given)
     except SiteError:

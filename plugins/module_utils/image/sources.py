@@ -45,8 +45,10 @@ class Source:
         return f"[{' '.join(options)}] {self.place}" if options else self.place
 
 
-def parse_source(item: str, where: str) -> tuple[Source, list[Fault]]:
-    """Return one item of a column as a source, and its faults. Options are those of apt's own lines."""
+def parse_source(item: str, where: str, url: re.Pattern[str] = URL) -> tuple[Source, list[Fault]]:
+    """Return one item of a column as a source, and its faults. Options are those of apt's own lines; `url` is what the
+    tool that takes it fetches from.
+    """
     if item.startswith("deb "):
         return Source(item), []
     found = ITEM.fullmatch(item.strip())
@@ -70,7 +72,7 @@ def parse_source(item: str, where: str) -> tuple[Source, list[Fault]]:
     if place.startswith("/"):
         if not os.path.isdir(place):
             faults.append(Fault(where, f"the directory {place} does not exist", "Create it or correct the name"))
-    elif not URL.fullmatch(place):
+    elif not url.fullmatch(place):
         faults.append(Fault(where, f"'{place}' is neither a URL nor a directory", "Write one of these"))
     return Source(place, trusted, tuple(keys)), faults
 

@@ -254,7 +254,7 @@ def plan(site: Site, params: dict[str, Any], own: Sequence[str], named: Site | N
     path = params["path"]
     found = hosts(site, own) if params["dhcp"] else []
     silent = [host for host in found if params["proxy"] and not proxy.is_told(host.method)]
-    found = [host for host in found if host not in silent]
+    found = [host for host in found if not params["proxy"] or proxy.is_told(host.method)]
     others = foreign_files(params["main_file"], path)
     told = names.records(named or site) if params["dns"] and params["records"] else []
     faults = conflicts(found, foreign_hosts(others))

@@ -140,11 +140,12 @@ def left_out(site: Site, found: Sequence[Host]) -> list[str]:
         if network.version != 4 and (row.get("mgtifname") or any(is_in(site.address(node) or "", [network]) for node in sixth))
     ]
     if sixth:
-        told.append(f"no DHCP for {_some(sixth)}, whose addresses are of IPv6: {NO_SIXTH}")
-    return told + ([f"no DHCP for {_some(rest)}: no MAC, or no address in a declared network"] if rest else [])
+        told.append(f"no DHCP for {some(sixth)}, whose addresses are of IPv6: {NO_SIXTH}")
+    return told + ([f"no DHCP for {some(rest)}: no MAC, or no address in a declared network"] if rest else [])
 
 
-def _some(nodes: Sequence[str]) -> str:
+def some(nodes: Sequence[str]) -> str:
+    """Return names for a sentence: the first ten of many."""
     return f"{', '.join(nodes[:10])}{' ...' if len(nodes) > 10 else ''}"
 
 
@@ -179,6 +180,6 @@ def hosts(site: Site, own: Sequence[str]) -> list[Host]:
             found.append(host)
     what = "their boot files are on {}, and DHCP tells nodes with IPv4 addresses of IPv4 servers only"
     mend = "Set noderes.tftpserver to that server's IPv4 address"
-    faults += [Fault(f"nodes {_some(list(dict.fromkeys(nodes)))}", what.format(server), mend) for server, nodes in sixth.items()]
+    faults += [Fault(f"nodes {some(list(dict.fromkeys(nodes)))}", what.format(server), mend) for server, nodes in sixth.items()]
     raise_faults(faults)
     return sorted(found, key=lambda host: (ipaddress.ip_address(host.address), host.mac))

@@ -236,7 +236,21 @@ def plan_nobody(params: dict[str, Any]) -> KeaPlan:
         stale = leases.stale(keadaemon.leases(lease_file, time.time()), [], before)
     others = is_read and not ours and {path for _place, path in said.includes()} >= set(pieces) and keadaemon.is_unit_running()
     unread = params["reload"] and _unread(said.socket(), texts)
-    return KeaPlan(main, directory, present, texts, False, [], lease_file, stale, said.socket(), params["reload"], unread, ours, others)
+    return KeaPlan(
+        main=main,
+        directory=directory,
+        present=present,
+        texts=texts,
+        aside=False,
+        found=[],
+        lease_file=lease_file,
+        stale=stale,
+        socket=said.socket(),
+        reload=params["reload"],
+        unread=unread,
+        ours=ours,
+        serves_others=others,
+    )
 
 
 def _unread(socket: str, paths: Iterable[str]) -> bool:

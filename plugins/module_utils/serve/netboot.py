@@ -72,7 +72,7 @@ def method_of(site: Site, node: str) -> str:
 def _yaboot_directory(site: Site, node: str) -> str | None:
     try:
         image = find_image(site, image_of(site, node))
-    except SiteError:
+    except SiteError:  # no image is no fault of its address; nodeset tells of it
         return None
     return yaboot_directory(image.osvers) if image else None
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from ..errors import Fault
+from .hosts import some
 from .netboot import IPXE, MACHINES, USER_CLASSES, Asking, Loader, loaders, server_tag, tag_of
 
 CLIENT, NODE = "statelite-client", "statelite-node"
@@ -57,8 +58,7 @@ def left_out(silent: Iterable[Card]) -> list[str]:
     for host in silent:
         by_method.setdefault(host.method, []).append(host.name)
     return [
-        f"{', '.join(names[:10])}{' ...' if len(names) > 10 else ''}: nodes of the boot method {method} are no PXE clients;"
-        " the other DHCP server has to tell them what they need"
+        f"{some(names)}: nodes of the boot method {method} are no PXE clients; the other DHCP server has to tell them what they need"
         for method, names in sorted(by_method.items())
     ]
 

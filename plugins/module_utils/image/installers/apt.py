@@ -45,6 +45,9 @@ FOREIGN = ("--skip=check/qemu",)
 wherever it does not see the kernel's table of handlers, as in a container.
 """
 
+URL = re.compile(r"(https?|copy|file|ftp)://?\S+")
+"""What apt fetches from; `copy:` and a single slash are none for RPM tools."""
+
 SIMULATED = re.compile(r"^Inst (\S+) (?:\[[^]]*\] )?\((\S+)", re.MULTILINE)
 DEB_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>[a-z+]+:\S+)\s+(?P<suite>\S+)(?P<components>(?:\s+\S+)*)")
 
@@ -139,16 +142,12 @@ class Apt:
             if not DEB_LINE.fullmatch(item):
                 return [Fault(where, f"'{item}' is no apt source", "Write `deb [options] URL SUITE COMPONENT`")]
             return []
-        source, wrong = parse_source(item, where)
-        if source.directory:
-            place = source.directory
-            if not wrong and self.suite and not os.path.isdir(os.path.join(place, "dists", self.suite)):
-                mend = f"Put a Debian archive there, or write `deb copy:{place} SUITE COMPONENT` (`deb copy:{place} ./` for a flat one)"
-                wrong = [Fault(where, f"{place} holds no dists/{self.suite}", mend)]
-        elif not re.match(r"(https?|copy|file|ftp)://?\S+$", source.place):
-            return [Fault(where, f"'{item}' is neither a URL, a directory nor a `deb` line", "Write one of these")]
-        # apt's own kinds of a URL are none for RPM tools.
-        return [fault for fault in wrong if source.directory or not fault.what.startswith(f"'{source.place}'")]
+        source, wrong = parse_source(item, where, URL)
+        place = source.directory
+        if place and not wrong and self.suite and not os.path.isdir(os.path.join(place, "dists", self.suite)):
+            mend = f"Put a Debian archive there, or write `deb copy:{place} SUITE COMPONENT` (`deb copy:{place} ./` for a flat one)"
+            wrong = [Fault(where, f"{place} holds no dists/{self.suite}", mend)]
+        return wrong
 
     def sources(self) -> list[str]:
         """Return one-line apt sources. Local ones are copied (`copy:`): dpkg runs in the image and sees no outside path."""
